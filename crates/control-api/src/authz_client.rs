@@ -1,0 +1,120 @@
+//! Typed client of authz-service: for the portal and deploy-control with the internal token, for the router
+//! with the router's.
+
+use std::time::Duration;
+
+use http::Method;
+use reqwest::Client;
+use service_kit::secret::Secret;
+use url::Url;
+
+use crate::authz::{
+    AppTokenRequest, HandoffAnswer, HandoffRequest, LoginAccountAnswer, LoginAccountRequest,
+    OrderInstanceRequest, PortalSettings, ProvisioningView, RedeemRequest, RegisterAccountAnswer,
+    RegisterAccountRequest, RegistrationTokenAnswer, RegistrationTokenRequest, Revocations, RevocationsQuery,
+    SessionRequest, SessionView, TokenSet,
+};
+use crate::client::{ApiClient, ApiError};
+use crate::ids::InstanceId;
+
+/// Hashing a password queues behind others.
+const PASSWORD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Calls authz-service with a token.
+#[derive(Clone, Debug)]
+pub struct AuthzClient(ApiClient);
+
+impl AuthzClient {
+    /// A client for authz-service at `base`.
+    pub fn new(http: Client, base: Url, token: Secret<String>) -> Self {
+        Self(ApiClient::new(http, "authz-service", base, token))
+    }
+
+    /// What the sign-up form has to say.
+    pub async fn settings(&self) -> Result<PortalSettings, ApiError> {
+        self.0.get("/portal/settings").await
+    }
+
+    /// Makes an account, a session and the order for an instance.
+    pub async fn register(&self, body: &RegisterAccountRequest) -> Result<RegisterAccountAnswer, ApiError> {
+        self.0
+            .json(self.0.request(Method::POST, "/portal/register").timeout(PASSWORD_TIMEOUT).json(body))
+            .await
+    }
+
+    /// Checks a password and makes a session.
+    pub async fn login(&self, body: &LoginAccountRequest) -> Result<LoginAccountAnswer, ApiError> {
+        self.0.json(self.0.request(Method::POST, "/portal/login").timeout(PASSWORD_TIMEOUT).json(body)).await
+    }
+
+    /// Whose session it is.
+    pub async fn session(&self, body: &SessionRequest) -> Result<SessionView, ApiError> {
+        self.0.post("/portal/session", body).await
+    }
+
+    /// Ends a session.
+    pub async fn logout(&self, body: &SessionRequest) -> Result<(), ApiError> {
+        self.0.post_empty("/portal/logout", body).await
+    }
+
+    /// Orders the session's instance again.
+    pub async fn order_instance(&self, body: &OrderInstanceRequest) -> Result<ProvisioningView, ApiError> {
+        self.0.post("/portal/provisioning", body).await
+    }
+
+    /// A one-time code for the session's user at an instance.
+    pub async fn handoff(&self, body: &HandoffRequest) -> Result<HandoffAnswer, ApiError> {
+        self.0.post("/portal/handoff", body).await
+    }
+
+    /// A registration token for an instance; tells authz-service the owner.
+    pub async fn registration_token(
+        &self,
+        body: &RegistrationTokenRequest,
+    ) -> Result<RegistrationTokenAnswer, ApiError> {
+        self.0.post("/internal/registration-tokens", body).await
+    }
+
+    /// Voids all tokens of an instance that is gone. No error when it is unknown.
+    pub async fn forget_instance(&self, id: InstanceId) -> Result<(), ApiError> {
+        self.0.send(self.0.request(Method::DELETE, &format!("/internal/instances/{id}"))).await.map(drop)
+    }
+
+    /// Redeems a code; with the router's token.
+    pub async fn redeem(&self, body: &RedeemRequest) -> Result<TokenSet, ApiError> {
+        self.0.post("/router/redeem", body).await
+    }
+
+    /// New tokens for a session that goes on; with the router's token.
+    pub async fn renew(&self, body: &AppTokenRequest) -> Result<TokenSet, ApiError> {
+        self.0.post("/router/renew", body).await
+    }
+
+    /// Ends the session behind an app token; with the router's token.
+    pub async fn router_logout(&self, body: &AppTokenRequest) -> Result<(), ApiError> {
+        self.0.post_empty("/router/logout", body).await
+    }
+
+    /// Waits for revocations; with the router's token.
+    pub async fn revocations(&self, query: RevocationsQuery) -> Result<Revocations, ApiError> {
+        let timeout = Duration::from_secs(u64::from(query.wait_s) + 10);
+        self.0.json(self.0.request(Method::GET, "/router/revocations").query(&query).timeout(timeout)).await
+    }
+
+    /// The public keys as text (RFC 7517).
+    pub async fn jwks(&self) -> Result<String, ApiError> {
+        let response = self.0.send(self.0.request(Method::GET, "/.well-known/jwks.json")).await?;
+        response.text().await.map_err(|error| ApiError::Unreachable {
+            service: "authz-service",
+            reason: error.without_url().to_string(),
+        })
+    }
+
+    /// Whether it is ready.
+    pub async fn ready(&self) -> Result<(), ApiError> {
+        self.0
+            .send(self.0.request(Method::GET, "/health/ready").timeout(Duration::from_secs(2)))
+            .await
+            .map(drop)
+    }
+}

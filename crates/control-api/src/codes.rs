@@ -1,0 +1,46 @@
+//! The stable `type` codes of problems. Programs compare these; never change one.
+
+/// Body or parameter is malformed; `errors` names the fields. 400 or 422.
+pub const INVALID_INPUT: &str = "urn:beaver:invalid-input";
+/// The slug is another person's, or quarantined. 409.
+pub const SLUG_TAKEN: &str = "urn:beaver:slug-taken";
+/// The user name is taken. 409.
+pub const USERNAME_TAKEN: &str = "urn:beaver:username-taken";
+/// The e-mail address is taken. 409.
+pub const EMAIL_TAKEN: &str = "urn:beaver:email-taken";
+/// The password does not meet the policy. 422.
+pub const WEAK_PASSWORD: &str = "urn:beaver:weak-password";
+/// Registration is closed, or needs an invite. 403.
+pub const REGISTRATION_CLOSED: &str = "urn:beaver:registration-closed";
+/// Login name or password is wrong: always the same for known and unknown accounts. 401.
+pub const BAD_CREDENTIALS: &str = "urn:beaver:bad-credentials";
+/// The session is unknown, expired or revoked. 401.
+pub const SESSION_ENDED: &str = "urn:beaver:session-ended";
+/// Too many tries; `Retry-After` says how long to wait. 429.
+pub const TOO_MANY_TRIES: &str = "urn:beaver:too-many-tries";
+/// The bearer token does not match. 401.
+pub const TOKEN_MISMATCH: &str = "urn:beaver:token-mismatch";
+/// The caller may not have that. 403.
+pub const NOT_YOURS: &str = "urn:beaver:not-yours";
+/// There is no such thing. 404.
+pub const NOT_FOUND: &str = "urn:beaver:not-found";
+/// The one-time code or token is unknown, used or expired. 400.
+pub const CODE_INVALID: &str = "urn:beaver:code-invalid";
+/// Another operation is at work on the instance. 409.
+pub const OPERATION_IN_PROGRESS: &str = "urn:beaver:operation-in-progress";
+/// The instance did not become ready; the old state was put back. 502.
+pub const NOT_READY: &str = "urn:beaver:instance-not-ready";
+/// Docker cannot be reached; operations wait. 503.
+pub const DOCKER_UNREACHABLE: &str = "urn:beaver:docker-unreachable";
+/// The instance image is not on this machine. 503.
+pub const IMAGE_MISSING: &str = "urn:beaver:image-missing";
+/// The isolation proof failed, so no instance is made. 503.
+pub const NOT_ISOLATED: &str = "urn:beaver:not-isolated";
+/// Too little space is left on the disk. 507.
+pub const DISK_FULL: &str = "urn:beaver:disk-full";
+/// No address is free in the instance subnet. 503.
+pub const ADDRESSES_EXHAUSTED: &str = "urn:beaver:addresses-exhausted";
+/// Busy: try again after `Retry-After`. 503.
+pub const BUSY: &str = "urn:beaver:busy";
+/// Something went wrong on our side; the log has the details. 500.
+pub const INTERNAL: &str = "urn:beaver:internal";

@@ -1,0 +1,16 @@
+//! The wire contract between the parts: ids, names, bodies, claims, route files, problem codes and typed
+//! clients. No server framework and no database in here, so that every part can depend on it.
+
+pub mod authz;
+pub mod authz_client;
+pub mod claims;
+pub mod client;
+pub mod codes;
+pub mod deploy;
+pub mod deploy_client;
+pub mod ids;
+pub mod instance;
+pub mod names;
+pub mod public_url;
+pub mod route;
+pub mod wire;

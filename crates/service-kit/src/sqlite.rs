@@ -1,0 +1,92 @@
+//! `SQLite` as every store uses it: WAL, foreign keys, one writer, versioned migrations run at start.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Sqlite, Transaction};
+
+const READERS: u32 = 4;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A database file with its readers and its one writer. Clones share the connections.
+#[derive(Clone, Debug)]
+pub struct Database {
+    reader: SqlitePool,
+    writer: SqlitePool,
+}
+
+/// Why a database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be opened or is no database.
+    #[error("the database {path} cannot be opened: {source}")]
+    Open {
+        /// The file.
+        path: String,
+        /// What `SQLite` said.
+        source: sqlx::Error,
+    },
+    /// A migration failed, or the file is from a newer version.
+    #[error("the database {path} cannot be brought to this version's schema: {source}")]
+    Migrate {
+        /// The file.
+        path: String,
+        /// What sqlx said.
+        source: sqlx::migrate::MigrateError,
+    },
+}
+
+impl Database {
+    /// Opens (or makes) the file and runs the migrations. `synchronous=FULL`: what was answered as done is
+    /// on disk, also after a power cut.
+    pub async fn open(path: &Path, migrator: &Migrator) -> Result<Self, OpenError> {
+        let shown = path.display().to_string();
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .optimize_on_close(true, None);
+        let pool = |size: u32, options: SqliteConnectOptions| {
+            SqlitePoolOptions::new()
+                .max_connections(size)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .connect_with(options)
+        };
+        let open = |source| OpenError::Open { path: shown.clone(), source };
+        let writer = pool(1, options.clone()).await.map_err(open)?;
+        migrator.run(&writer).await.map_err(|source| OpenError::Migrate { path: shown.clone(), source })?;
+        let reader = pool(READERS, options.read_only(true).create_if_missing(false)).await.map_err(open)?;
+        Ok(Self { reader, writer })
+    }
+
+    /// For reads outside a transaction.
+    #[must_use]
+    pub fn reader(&self) -> &SqlitePool {
+        &self.reader
+    }
+
+    /// For single writes; there is one connection, so writers queue instead of failing as busy.
+    #[must_use]
+    pub fn writer(&self) -> &SqlitePool {
+        &self.writer
+    }
+
+    /// A write transaction that holds the write lock from its start.
+    pub async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    /// Closes all connections and folds the write-ahead log into the file.
+    pub async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}

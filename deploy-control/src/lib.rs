@@ -1,0 +1,3 @@
+//! deploy-control: see `engine` for what it asks of Docker.
+
+pub mod engine;
