@@ -138,8 +138,30 @@ where
     F: FnOnce(Lifecycle) -> Fut,
     Fut: Future<Output = Result<(), StartError>>,
 {
+    run_on(&mut tokio::runtime::Builder::new_multi_thread(), name, grace, start)
+}
+
+/// The same on one thread, for processes of which there are many and that have little to do at a time.
+pub fn run_current_thread<F, Fut>(name: &'static str, grace: Duration, start: F) -> ExitCode
+where
+    F: FnOnce(Lifecycle) -> Fut,
+    Fut: Future<Output = Result<(), StartError>>,
+{
+    run_on(&mut tokio::runtime::Builder::new_current_thread(), name, grace, start)
+}
+
+fn run_on<F, Fut>(
+    runtime: &mut tokio::runtime::Builder,
+    name: &'static str,
+    grace: Duration,
+    start: F,
+) -> ExitCode
+where
+    F: FnOnce(Lifecycle) -> Fut,
+    Fut: Future<Output = Result<(), StartError>>,
+{
     crate::telemetry::init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(%error, "the runtime could not be started");

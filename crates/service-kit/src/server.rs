@@ -53,13 +53,18 @@ async fn access_log(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let request_id = crate::request_id::current();
-    let (status, health) = (response.status().as_u16(), path.starts_with("/health"));
+    let (status, health) = (response.status().as_u16(), is_health(&path));
     if health {
         tracing::debug!(%method, path, status, duration_ms, request_id, ?peer, "request");
     } else {
         tracing::info!(%method, path, status, duration_ms, request_id, ?peer, "request");
     }
     response
+}
+
+/// Health questions come every few seconds and would drown the log.
+fn is_health(path: &str) -> bool {
+    path.starts_with("/health") || path == "/api/health"
 }
 
 /// Serves `routes` on `listener` until the process stops, then lets requests under way end. Handlers find
