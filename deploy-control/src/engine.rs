@@ -98,6 +98,37 @@ impl ContainerSpec {
     pub fn container_name(&self) -> String {
         container_name(&self.installation, &self.slug, self.generation)
     }
+
+    /// The value of the `beaver.spec-hash` label: SHA-256 over every field, in hexadecimal. Whoever finds a
+    /// container with the same hash has found the very one that this spec would make.
+    pub fn spec_hash(&self) -> String {
+        use std::fmt::Write as _;
+        // One field a line; lengths in front of what may hold a line feed.
+        let mut text = format!(
+            "v1\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n",
+            self.installation,
+            self.instance_id,
+            self.slug,
+            self.owner_id,
+            self.generation,
+            self.image_id,
+            self.uid,
+            self.network,
+            self.address,
+        );
+        let limits = &self.limits;
+        let _ = writeln!(text, "{} {}", self.issuer_host.0, self.issuer_host.1);
+        let _ = writeln!(text, "{}\n{}", self.config_dir.display(), self.data_dir.display());
+        let _ = writeln!(
+            text,
+            "{} {} {} {}",
+            limits.memory_bytes, limits.milli_cpus, limits.pids, limits.disk_bytes
+        );
+        for (name, value) in &self.env {
+            let _ = writeln!(text, "{} {name}={value}", value.len());
+        }
+        service_kit::secret::sha256_hex(text.as_bytes())
+    }
 }
 
 /// Name of the container of one generation.
