@@ -12,6 +12,8 @@ pub const EMAIL_TAKEN: &str = "urn:beaver:email-taken";
 pub const WEAK_PASSWORD: &str = "urn:beaver:weak-password";
 /// Registration is closed, or needs an invite. 403.
 pub const REGISTRATION_CLOSED: &str = "urn:beaver:registration-closed";
+/// The account is stored and waits for an administrator's yes. 403.
+pub const APPROVAL_PENDING: &str = "urn:beaver:approval-pending";
 /// Login name or password is wrong: always the same for known and unknown accounts. 401.
 pub const BAD_CREDENTIALS: &str = "urn:beaver:bad-credentials";
 /// The session is unknown, expired or revoked. 401.
