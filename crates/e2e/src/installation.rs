@@ -76,7 +76,27 @@ impl Installation {
             root,
         };
         this.write_env(&ports, &token())?;
+        this.mount_small_routes()?;
         Ok(this)
+    }
+
+    /// The routes get a small filesystem of their own, so that a test can fill it.
+    fn mount_small_routes(&self) -> Outcome {
+        let routes = self.routes();
+        std::fs::create_dir_all(&routes)?;
+        let target = routes.display().to_string();
+        let args = ["-t", "tmpfs", "-o", "size=1m", "beaver-e2e", &target];
+        let status = std::process::Command::new("mount").args(args).status()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Failure("a tmpfs cannot be mounted: run the tests as root".into()))
+        }
+    }
+
+    /// The folder of the route files.
+    pub fn routes(&self) -> PathBuf {
+        self.root.join("runtime/router/conf.d")
     }
 
     fn write_env(&self, ports: &[u16], router_token: &str) -> Outcome {
@@ -157,6 +177,7 @@ impl Installation {
 
     /// Takes everything away, also the folder.
     pub async fn purge(&self) -> Outcome {
+        unmount(&self.routes())?;
         self.script("down.sh", &["--purge", "--yes"], "").await?.success()?;
         std::fs::remove_dir_all(&self.root)?;
         Ok(())
@@ -183,11 +204,22 @@ pub async fn purge_leftovers() -> Outcome {
         let env_file = path.join(".env").display().to_string();
         let script = checkout.join("scripts/down.sh");
         let env = [("BEAVER_ENV_FILE", env_file.as_str())];
+        unmount(&path.join("runtime/router/conf.d"))?;
         if path.join(".env").exists() {
             let _ = shell::run(&script, &["--purge", "--yes"], &env, "", SCRIPT_LIMIT).await?;
         }
         std::fs::remove_dir_all(&path)?;
     }
+    Ok(())
+}
+
+/// Lazily: containers may still hold it.
+fn unmount(folder: &Path) -> Outcome {
+    std::process::Command::new("umount")
+        .arg("-l")
+        .arg(folder)
+        .stderr(std::process::Stdio::null())
+        .status()?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ pub mod fixture;
 pub mod http;
 pub mod installation;
 pub mod providers;
+pub mod reach;
 pub mod runner;
 pub mod shell;
 pub mod wait;

@@ -9,11 +9,11 @@ use crate::{Failure, Outcome};
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Asks until `check` answers `Some`, at most `limit`. `what` goes into the failure.
-pub async fn until<T, F, Fut>(what: &str, limit: Duration, mut check: F) -> Outcome<T>
-where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = Outcome<Option<T>>>,
-{
+pub async fn until<T>(
+    what: &str,
+    limit: Duration,
+    mut check: impl AsyncFnMut() -> Outcome<Option<T>>,
+) -> Outcome<T> {
     let end = Instant::now() + limit;
     loop {
         let last = match check().await {

@@ -1,11 +1,47 @@
-//! End-to-end tests: a whole installation of its own, real containers, a real browser.
+//! End-to-end tests: a whole installation of its own, real containers, a real browser. Scenarios run one after
+//! another and share the installation; each makes what it needs, so that one can be run alone by its name:
+//! `cargo test -p e2e -- isolation`.
+#![expect(clippy::print_stderr, reason = "the helper process reports on standard error")]
+
 use std::process::ExitCode;
 
-mod up;
+mod crash;
+mod faults;
+mod isolation;
+mod scripts;
 
 fn main() -> ExitCode {
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else {
         return ExitCode::FAILURE;
     };
-    runtime.block_on(e2e::runner::main(e2e::scenarios![up::a_second_run_changes_nothing]))
+    // The helper process of `e2e::reach::Metadata`.
+    let mut args = std::env::args().skip(1);
+    if let (Some("--listen"), Some(address)) = (args.next().as_deref(), args.next()) {
+        if let Err(failure) = runtime.block_on(e2e::reach::listen(&address)) {
+            eprintln!("{failure}");
+        }
+        return ExitCode::FAILURE;
+    }
+    runtime.block_on(e2e::runner::main(e2e::scenarios![
+        scripts::a_second_up_changes_nothing,
+        isolation::an_instance_reaches_the_issuer_and_nothing_else,
+        faults::a_bad_sign_up_is_explained_and_leaves_nothing,
+        faults::a_forged_or_huge_form_is_refused,
+        faults::a_wrong_token_names_the_variables,
+        faults::a_loopback_issuer_is_refused_at_start,
+        faults::every_fault_of_a_configuration_is_told_at_once,
+        faults::a_subnet_that_overlaps_is_refused_at_start,
+        faults::a_taken_port_is_named,
+        faults::docker_away_is_told_and_work_resumes,
+        faults::a_full_disk_leaves_no_half_route,
+        crash::authz_service_is_killed,
+        crash::deploy_control_is_killed,
+        crash::docker_guard_is_killed,
+        crash::auth_portal_is_killed,
+        crash::router_proxy_is_killed,
+        scripts::carol_by_script,
+        scripts::mistakes_at_the_scripts_are_explained,
+        scripts::data_outlives_a_removal_without_purge,
+        scripts::down_and_up_keeps_instances_accounts_and_sessions,
+    ]))
 }
