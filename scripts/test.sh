@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Runs every check: formatting, clippy, shellcheck, unit and service tests, the images, and the end-to-end tests
+# against a real Docker Engine and a real browser.
+#
+# Usage: test.sh [--quick] [--help]
+#
+#   --quick   leaves out the images and the end-to-end tests
+#
+# As root on Debian or Ubuntu, what is missing is installed first. Shows each step with its time, goes on after a
+# failure, and ends with one line: "N passed, M failed". Exit code 0 when nothing failed.
+# CARGO_TARGET_DIR is honoured.
+set -euo pipefail
+# shellcheck source=lib.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=lib/prerequisites.sh
+source "$CHECKOUT/scripts/lib/prerequisites.sh"
+
+PASSED=0
+FAILED=0
+SUMMARY=()
+
+find_missing_checks() {
+  want_command shellcheck shellcheck
+}
+
+# The browser for the end-to-end tests, and letters for its pages.
+find_missing_browser() {
+  want_command chromium chromium
+  want_command chromedriver chromium-driver
+  if [[ -z $(find /usr/share/fonts -name '*.ttf' -print -quit 2>/dev/null) ]]; then
+    MISSING_PACKAGES+=(fonts-dejavu-core)
+    MISSING_WORDS+=("a font (Debian package fonts-dejavu-core)")
+  fi
+}
+
+# rustfmt and clippy come with rustup's default profile, not with its minimal one.
+find_missing_components() {
+  "${BUILDER[@]}" cargo fmt --version >/dev/null 2>&1 && "${BUILDER[@]}" cargo clippy --version >/dev/null 2>&1 && return
+  step "Adding rustfmt and clippy"
+  "${BUILDER[@]}" rustup component add rustfmt clippy >&2 ||
+    die "rustfmt and clippy are missing, and there is no rustup to add them"
+}
+
+# check NAME COMMAND...: one check, passed or failed.
+check() {
+  local name="$1" started=$SECONDS
+  shift
+  step "$name"
+  if "$@"; then
+    PASSED=$((PASSED + 1))
+    SUMMARY+=("$(printf 'ok      %4d s  %s' "$((SECONDS - started))" "$name")")
+  else
+    FAILED=$((FAILED + 1))
+    SUMMARY+=("$(printf 'FAILED  %4d s  %s' "$((SECONDS - started))" "$name")")
+  fi
+}
+
+# tests NAME COMMAND...: many tests; cargo's result lines are counted. A command that fails without a failed
+# test (it did not build, say) counts as one.
+tests() {
+  local name="$1" started=$SECONDS log code=0 passed failed word=ok
+  shift
+  step "$name"
+  log="$(mktemp)"
+  "$@" 2>&1 | tee "$log" || code=$?
+  read -r passed failed < <(awk '/^test result: / {
+    for (i = 2; i <= NF; i++) { if ($i == "passed;") p += $(i - 1); if ($i == "failed;") f += $(i - 1) }
+  } END { print p + 0, f + 0 }' "$log")
+  rm -f -- "$log"
+  [[ $code -eq 0 || $failed -gt 0 ]] || failed=1
+  # A run that tests nothing proves nothing.
+  [[ $((passed + failed)) -gt 0 ]] || failed=1
+  [[ $failed -eq 0 ]] || word=FAILED
+  PASSED=$((PASSED + passed))
+  FAILED=$((FAILED + failed))
+  SUMMARY+=("$(printf '%-6s  %4d s  %s: %d passed, %d failed' "$word" "$((SECONDS - started))" "$name" "$passed" "$failed")")
+}
+
+cargo_here() { (cd "$CHECKOUT" && "${BUILDER[@]}" env SQLX_OFFLINE=true cargo "$@"); }
+
+lint_scripts() {
+  (cd "$CHECKOUT/scripts" && shellcheck -x ./*.sh lib/*.sh ../.ci/run)
+}
+
+# The settings of a real installation must not reach the tests: they make their own.
+leave_environment_alone() {
+  unset -v BEAVER_ENV_FILE DATABASE_URL "${ENV_NAMES[@]}"
+  ENV_FILE="$CHECKOUT/.env"
+}
+
+QUICK=''
+while [[ $# -gt 0 ]]; do
+  case "$1" in
+    --quick) QUICK=1 ;;
+    -h | --help) show_help ;;
+    *) die_usage "unknown option $1" ;;
+  esac
+  shift
+done
+
+leave_environment_alone
+STARTED=$SECONDS
+step "Checking what this machine has"
+if [[ -n $QUICK ]]; then
+  meet_prerequisites find_missing_build find_missing_checks
+else
+  is_root || die "the end-to-end tests make networks and firewall rules: run this with sudo, or give --quick"
+  meet_prerequisites find_missing_runtime find_missing_build find_missing_checks find_missing_browser
+  start_docker
+fi
+find_missing_components
+
+check "formatting" cargo_here fmt --all --check
+check "shellcheck" lint_scripts
+check "clippy" cargo_here clippy --locked --workspace --all-targets -- -D warnings
+tests "unit and service tests" cargo_here test --locked --workspace --exclude e2e --no-fail-fast
+if [[ -z $QUICK ]]; then
+  check "images" "$CHECKOUT/scripts/build-images.sh"
+  tests "end-to-end tests" cargo_here test --locked -p e2e -- --test-threads=1
+fi
+
+step "Summary (after $((SECONDS - STARTED)) s)"
+printf '    %s\n' "${SUMMARY[@]}"
+printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
+[[ $FAILED -eq 0 ]]
