@@ -5,10 +5,13 @@
 
 use std::process::ExitCode;
 
+mod chat;
 mod crash;
 mod faults;
+mod hardening;
 mod isolation;
 mod scripts;
+mod walk;
 
 fn main() -> ExitCode {
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else {
@@ -23,6 +26,13 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     runtime.block_on(e2e::runner::main(e2e::scenarios![
+        walk::alice_signs_up_chats_and_finds_her_words_again,
+        walk::bob_skips_onboarding_and_is_refused_at_alices_host,
+        walk::a_visitor_comes_back_to_the_very_path,
+        walk::everything_works_without_javascript,
+        chat::providers_receive_what_they_should_and_their_failures_are_told,
+        hardening::docker_inspect_equals_the_golden_spec,
+        hardening::the_default_app_is_small,
         scripts::a_second_up_changes_nothing,
         isolation::an_instance_reaches_the_issuer_and_nothing_else,
         faults::a_bad_sign_up_is_explained_and_leaves_nothing,

@@ -1,0 +1,76 @@
+//! The container that an instance really runs in.
+
+use e2e::fixture::World;
+use e2e::shell::docker as run_docker;
+use e2e::{Outcome, docker, ensure, ensure_eq};
+use serde_json::{Value, json};
+
+/// Largest image, and most memory of an idle instance: the figures that the default app promises.
+const MAX_IMAGE_BYTES: u64 = 25_000_000;
+const MAX_IDLE_BYTES: u64 = 25 << 20;
+
+pub(crate) async fn docker_inspect_equals_the_golden_spec(world: &World) -> Outcome {
+    world.signed_in("alice").await?;
+    let info = docker::inspect(&docker::instance_container(&world.site.name, "alice").await?).await?;
+    let golden: Value =
+        serde_json::from_str(include_str!("../../../../deploy-control/src/docker/golden/instance.json"))?;
+    // What names this very instance differs by its nature; its form is checked below.
+    let own = ["Binds", "ExtraHosts", "NetworkMode"];
+    for (name, wanted) in golden["HostConfig"].as_object().into_iter().flatten() {
+        if !own.contains(&name.as_str()) {
+            ensure_eq!(&info["HostConfig"][name], wanted, "HostConfig.{name}");
+        }
+    }
+    let view = world.instance("alice").await?;
+    let folder = world.site.root.join("runtime/instances").join(view.instance_id.to_string());
+    let folder = folder.display();
+    ensure_eq!(
+        info["HostConfig"]["Binds"],
+        json!([format!("{folder}:/config:ro"), format!("{folder}/data:/data:rw")])
+    );
+    ensure_eq!(
+        info["HostConfig"]["ExtraHosts"],
+        json!([format!("beaver-authz-service:{}", world.site.control_ip)])
+    );
+    ensure_eq!(info["HostConfig"]["NetworkMode"], json!(format!("{}-edge-0", world.site.name)));
+    no_secret_is_in(&info, world)
+}
+
+fn no_secret_is_in(info: &Value, world: &World) -> Outcome {
+    let text = info.to_string();
+    for secret in [&world.site.deploy_token, &world.site.authz_token] {
+        ensure!(!text.contains(secret.as_str()), "a token is in docker inspect");
+    }
+    let user = info["Config"]["User"].as_str().unwrap_or_default();
+    ensure!(user.split(':').all(|id| id.parse::<u32>().is_ok_and(|id| id >= 1000)), "it runs as {user:?}");
+    Ok(())
+}
+
+pub(crate) async fn the_default_app_is_small(world: &World) -> Outcome {
+    world.signed_in("alice").await?;
+    let container = docker::instance_container(&world.site.name, "alice").await?;
+    let info = docker::inspect(&container).await?;
+    let image = info["Image"].as_str().unwrap_or_default().to_owned();
+    let size = run_docker(&["image", "inspect", "--format", "{{.Size}}", &image]).await?.success()?;
+    let size: u64 = size.stdout.trim().parse()?;
+    ensure!(size < MAX_IMAGE_BYTES, "the image has {size} bytes");
+    let pid = info["State"]["Pid"].as_i64().unwrap_or_default();
+    let resident = resident_bytes(pid)?;
+    ensure!(resident < MAX_IDLE_BYTES, "the instance has {resident} bytes of memory");
+    Ok(())
+}
+
+/// Resident memory of a container's processes: its init and the app.
+fn resident_bytes(pid: i64) -> Outcome<u64> {
+    let mut pids = vec![pid];
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    pids.extend(children.split_whitespace().filter_map(|pid| pid.parse::<i64>().ok()));
+    let mut total = 0;
+    for pid in pids {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|l| l.split_whitespace().next()).and_then(|n| n.parse::<u64>().ok());
+        total += kib.unwrap_or_default() * 1024;
+    }
+    Ok(total)
+}
