@@ -1,1 +1,24 @@
-//! Placeholder.
+//! auth-portal: the browser's pages. It holds nothing: accounts and sessions are authz-service's, instances
+//! are deploy-control's, and what a browser must bring back (cookies, tokens of forms) is checked here.
+//!
+//! `app` puts it together; `pages` has one file a page; `guard` decides about forms and cookies; `texts` has
+//! every word that people read.
+
+mod app;
+mod assets;
+mod config;
+mod csrf;
+mod error;
+mod form;
+mod headers;
+mod health;
+mod next_path;
+mod pages;
+mod progress;
+mod session;
+mod text;
+mod upstream;
+mod view;
+
+pub use app::{App, Listeners};
+pub use config::{Config, PublicOrigin};

@@ -1,0 +1,180 @@
+//! `/login` and `/logout`. A wrong name and a wrong password look the same. After sign-in the browser goes on
+//! to where it was going, else to its instance.
+
+use std::net::SocketAddr;
+
+use askama::Template;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{ConnectInfo, Query, State};
+use axum::response::IntoResponse as _;
+use control_api::authz::{LoginAccountRequest, OrderState, SessionRequest, SessionView};
+use control_api::client::ApiError;
+use control_api::codes;
+use control_api::deploy::{InstanceState, InstanceView, OperationKind, ResolveRequest};
+use control_api::wire::WireSecret;
+use http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
+
+use crate::app::Portal;
+use crate::error::{PageError, redirect};
+use crate::form::{OpenForm, SessionForm};
+use crate::next_path::NextPath;
+use crate::session::{MaybeSession, Session, VisitorForm};
+use crate::text::EN;
+use crate::upstream::{found, operation};
+use crate::view::{FormFaults, PageResult, Shell, page};
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginPage<'a> {
+    shell: Shell,
+    csrf: &'a str,
+    faults: FormFaults,
+    login: &'a str,
+    next: Option<&'a str>,
+    notice: Option<&'static str>,
+}
+
+/// Query of the sign-in page.
+#[derive(Deserialize)]
+pub(crate) struct LoginQuery {
+    next: Option<String>,
+    #[serde(rename = "signed-out")]
+    signed_out: Option<String>,
+}
+
+/// `GET /login`.
+pub(crate) async fn show(
+    State(portal): State<Portal>,
+    MaybeSession(session): MaybeSession,
+    query: Result<Query<LoginQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> PageResult {
+    let query = query.ok().map(|Query(query)| query);
+    let next = query.as_ref().and_then(|query| NextPath::parse(query.next.as_deref()?));
+    if let Some(session) = session {
+        return Ok(redirect(&way_on(&portal, &session.view, next).await));
+    }
+    let signed_out = query.is_some_and(|query| query.signed_out.is_some());
+    let notice = signed_out.then_some(EN.login.signed_out);
+    form(&portal, &headers, StatusCode::OK, "", next.as_ref(), (FormFaults::default(), notice))
+}
+
+/// `POST /login`.
+pub(crate) async fn submit(
+    State(portal): State<Portal>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    OpenForm(mut fields): OpenForm,
+) -> PageResult {
+    let login = fields.text("login").trim().to_owned();
+    let next = NextPath::parse(fields.text("next"));
+    let password = fields.secret("password");
+    if login.is_empty() || password.expose().is_empty() {
+        let faults = (FormFaults::form(EN.login.missing), None);
+        return form(&portal, &headers, StatusCode::UNPROCESSABLE_ENTITY, &login, next.as_ref(), faults);
+    }
+    let client_addr = Some(portal.config.trusted_proxies.client(peer, &headers));
+    let request = LoginAccountRequest { login: login.clone(), password, otp: None, client_addr };
+    match portal.authz.login(&request).await {
+        Ok(answer) => signed_in(&portal, answer.session, next).await,
+        Err(error) => {
+            let (status, message) = judge(&error);
+            form(&portal, &headers, status, &login, next.as_ref(), (FormFaults::form(message), None))
+        }
+    }
+}
+
+/// What a refusal means for the form.
+fn judge(error: &ApiError) -> (StatusCode, &str) {
+    let t = &EN.login;
+    match error.problem() {
+        Some(problem) if problem.kind == codes::BAD_CREDENTIALS => (StatusCode::UNAUTHORIZED, t.bad),
+        Some(problem) if problem.kind == codes::TOO_MANY_TRIES => (StatusCode::TOO_MANY_REQUESTS, t.too_many),
+        // A name that cannot exist is a name that does not exist.
+        Some(problem) if matches!(problem.status, 400 | 422) => (StatusCode::UNAUTHORIZED, t.bad),
+        Some(problem) if problem.status == 403 => {
+            (StatusCode::FORBIDDEN, problem.detail.as_deref().unwrap_or(&problem.title))
+        }
+        _ => {
+            tracing::warn!(%error, "nobody can be signed in");
+            (StatusCode::SERVICE_UNAVAILABLE, t.unavailable)
+        }
+    }
+}
+
+async fn signed_in(portal: &Portal, secret: WireSecret, next: Option<NextPath>) -> PageResult {
+    let cookie = portal.cookies.set_session(&secret)?;
+    let target = match next {
+        Some(next) => next.as_str().to_owned(),
+        None => match Session::find(portal, secret).await {
+            Ok(Some(session)) => way_on(portal, &session.view, None).await,
+            // The account page says what is wrong, and the session is there.
+            Ok(None) | Err(_) => "/account".to_owned(),
+        },
+    };
+    Ok(([(header::SET_COOKIE, cookie)], redirect(&target)).into_response())
+}
+
+/// Where somebody who is signed in goes: on, to the own instance (which is woken), or to the page that says
+/// why not.
+async fn way_on(portal: &Portal, session: &SessionView, next: Option<NextPath>) -> String {
+    if let Some(next) = next {
+        return next.as_str().to_owned();
+    }
+    if session.provisioning.state == OrderState::Queued {
+        return "/provisioning".to_owned();
+    }
+    let request = ResolveRequest { user_id: Some(session.user.user_id), ..ResolveRequest::default() };
+    match found(portal.deploy.resolve(&request).await) {
+        Ok(Some(instance)) => door(portal, instance).await,
+        Ok(None) => "/account".to_owned(),
+        Err(error) => {
+            tracing::warn!(%error, "the instance of somebody who signed in is not known");
+            "/account".to_owned()
+        }
+    }
+}
+
+/// The instance's address where it can be opened: the router waits for one that is waking.
+async fn door(portal: &Portal, instance: InstanceView) -> String {
+    match instance.state {
+        InstanceState::Ready | InstanceState::Asleep => instance.url,
+        InstanceState::Pending | InstanceState::Creating => "/provisioning".to_owned(),
+        InstanceState::Starting => {
+            let operation = match instance.operation_id {
+                Some(id) => operation(portal, id).await.ok().flatten(),
+                None => None,
+            };
+            let is_new = operation.is_some_and(|operation| operation.kind == OperationKind::Register);
+            if is_new { "/provisioning".to_owned() } else { instance.url }
+        }
+        _ => "/account".to_owned(),
+    }
+}
+
+fn form(
+    portal: &Portal,
+    headers: &HeaderMap,
+    status: StatusCode,
+    login: &str,
+    next: Option<&NextPath>,
+    (faults, notice): (FormFaults, Option<&'static str>),
+) -> PageResult {
+    let visitor = VisitorForm::new(portal, headers)?;
+    let next = next.map(NextPath::as_str);
+    let view = LoginPage { shell: Shell::visitor(), csrf: &visitor.csrf, faults, login, next, notice };
+    let mut response = page(status, &view);
+    if let Some(cookie) = visitor.set_cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// `POST /logout`: ends the session everywhere. While authz-service cannot be told, nothing is pretended.
+pub(crate) async fn logout(State(portal): State<Portal>, form: SessionForm) -> PageResult {
+    let request = SessionRequest { session: form.session.secret };
+    portal.authz.logout(&request).await.map_err(PageError::authz)?;
+    let cookie = portal.cookies.clear_session()?;
+    Ok(([(header::SET_COOKIE, cookie)], redirect("/login?signed-out=1")).into_response())
+}

@@ -1,0 +1,9 @@
+//! One file a page: its handlers, its template's data, and nothing that another page needs.
+
+pub(crate) mod account;
+pub(crate) mod authorize;
+pub(crate) mod landing;
+pub(crate) mod login;
+pub(crate) mod provider;
+pub(crate) mod provisioning;
+pub(crate) mod register;

@@ -1,0 +1,170 @@
+//! `/register`: a new account. authz-service judges every field; here its answers become messages at the
+//! fields. The password and the invite are never sent back.
+
+use std::net::SocketAddr;
+
+use askama::Template;
+use axum::extract::{ConnectInfo, State};
+use axum::response::{IntoResponse as _, Response};
+use control_api::authz::{PortalSettings, RegisterAccountRequest, RegistrationMode};
+use control_api::client::ApiError;
+use control_api::codes;
+use http::{HeaderMap, StatusCode, header};
+use service_kit::problem::Problem;
+
+use crate::app::Portal;
+use crate::error::{PageError, redirect};
+use crate::form::OpenForm;
+use crate::session::{MaybeSession, VisitorForm};
+use crate::text::{EN, Texts, fill};
+use crate::upstream::field_faults;
+use crate::view::{FormFaults, PageResult, Shell, page};
+
+#[derive(Template)]
+#[template(path = "register.html")]
+struct RegisterPage<'a> {
+    shell: Shell,
+    csrf: &'a str,
+    faults: FormFaults,
+    username: &'a str,
+    email: &'a str,
+    password_min: usize,
+    password_max: usize,
+    password_hint: String,
+    asks_invite: bool,
+    needs_approval: bool,
+}
+
+#[derive(Template)]
+#[template(path = "register_closed.html")]
+struct ClosedPage {
+    shell: Shell,
+}
+
+/// What was typed and may be shown again.
+#[derive(Default)]
+struct Typed {
+    username: String,
+    email: String,
+}
+
+/// `GET /register`.
+pub(crate) async fn show(
+    State(portal): State<Portal>,
+    MaybeSession(session): MaybeSession,
+    headers: HeaderMap,
+) -> PageResult {
+    if session.is_some() {
+        return Ok(redirect("/account"));
+    }
+    let settings = portal.authz.settings().await.map_err(PageError::authz)?;
+    if settings.registration == RegistrationMode::Closed {
+        return Ok(closed(StatusCode::OK));
+    }
+    form(&portal, &headers, &settings, StatusCode::OK, &Typed::default(), FormFaults::default())
+}
+
+/// `POST /register`.
+pub(crate) async fn submit(
+    State(portal): State<Portal>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    OpenForm(mut fields): OpenForm,
+) -> PageResult {
+    let typed =
+        Typed { username: fields.text("username").to_owned(), email: fields.text("email").to_owned() };
+    let invite = fields.optional("invite").map(|code| code.as_str().into());
+    let request = RegisterAccountRequest {
+        username: typed.username.clone(),
+        email: typed.email.clone(),
+        password: fields.secret("password"),
+        invite,
+        client_addr: Some(portal.config.trusted_proxies.client(peer, &headers)),
+    };
+    let error = match portal.authz.register(&request).await {
+        Ok(answer) => {
+            let cookie = portal.cookies.set_session(&answer.session)?;
+            return Ok(([(header::SET_COOKIE, cookie)], redirect("/provisioning")).into_response());
+        }
+        Err(error) => error,
+    };
+    // Down between two calls: the form is shown with what is most often true.
+    let usual = PortalSettings { registration: RegistrationMode::Open, password_min: 8, password_max: 128 };
+    let settings = portal.authz.settings().await.unwrap_or(usual);
+    let (status, faults) = judge(&error, &settings, &EN);
+    if settings.registration == RegistrationMode::Closed {
+        return Ok(closed(StatusCode::FORBIDDEN));
+    }
+    form(&portal, &headers, &settings, status, &typed, faults)
+}
+
+/// What a refusal means for the form.
+fn judge(error: &ApiError, settings: &PortalSettings, t: &Texts) -> (StatusCode, FormFaults) {
+    let Some(problem) = error.problem().filter(|problem| problem.kind != codes::TOKEN_MISMATCH) else {
+        tracing::warn!(%error, "an account could not be made");
+        return (StatusCode::SERVICE_UNAVAILABLE, FormFaults::form(t.register.unavailable));
+    };
+    let faults = match problem.kind.as_str() {
+        codes::USERNAME_TAKEN | codes::SLUG_TAKEN => FormFaults::field("username", t.register.username_taken),
+        codes::EMAIL_TAKEN => FormFaults::field("email", t.register.email_taken),
+        codes::WEAK_PASSWORD if problem.errors.is_empty() => {
+            FormFaults::field("password", problem.detail.as_deref().unwrap_or(t.register.weak_password))
+        }
+        codes::REGISTRATION_CLOSED if settings.registration == RegistrationMode::Invite => {
+            FormFaults::field("invite", t.register.bad_invite)
+        }
+        codes::REGISTRATION_CLOSED => FormFaults::form(t.register.closed_text),
+        codes::TOO_MANY_TRIES => FormFaults::form(t.login.too_many),
+        _ if problem.status >= 500 => FormFaults::form(said(problem)),
+        _ => field_faults(problem, &labels(t)),
+    };
+    let status = match problem.status {
+        // A conflict is a fault of a field to people.
+        409 => StatusCode::UNPROCESSABLE_ENTITY,
+        500..=599 => StatusCode::SERVICE_UNAVAILABLE,
+        _ => problem.status_code(),
+    };
+    (status, faults)
+}
+
+fn said(problem: &Problem) -> &str {
+    problem.detail.as_deref().unwrap_or(&problem.title)
+}
+
+fn labels(t: &Texts) -> [(&'static str, &'static str); 4] {
+    let t = &t.register;
+    [("username", t.username), ("email", t.email), ("password", t.password), ("invite", t.invite)]
+}
+
+fn form(
+    portal: &Portal,
+    headers: &HeaderMap,
+    settings: &PortalSettings,
+    status: StatusCode,
+    typed: &Typed,
+    faults: FormFaults,
+) -> PageResult {
+    let visitor = VisitorForm::new(portal, headers)?;
+    let min = settings.password_min.to_string();
+    let view = RegisterPage {
+        shell: Shell::visitor(),
+        csrf: &visitor.csrf,
+        faults,
+        username: &typed.username,
+        email: &typed.email,
+        password_min: settings.password_min,
+        password_max: settings.password_max,
+        password_hint: fill(EN.register.password_hint, &[("min", &min)]),
+        asks_invite: settings.registration == RegistrationMode::Invite,
+        needs_approval: settings.registration == RegistrationMode::Approval,
+    };
+    let mut response = page(status, &view);
+    if let Some(cookie) = visitor.set_cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+fn closed(status: StatusCode) -> Response {
+    page(status, &ClosedPage { shell: Shell::visitor() })
+}
