@@ -1,0 +1,21 @@
+//! docker-guard: the one process that holds Docker's socket. It listens on a Unix socket of its own and passes
+//! on the few calls that deploy-control needs, each checked against one constant policy; what is not named here
+//! is refused. Whoever owns deploy-control then owns Beaver's instances, and not the host.
+//!
+//! A call goes through `request` (what is asked, parsed), `policy` and `body` (whether it may be), `handler`
+//! (what is looked up before), and `upstream` (Docker).
+
+pub mod body;
+pub mod config;
+mod handler;
+pub mod hardening;
+mod images;
+pub mod policy;
+#[cfg(test)]
+mod policy_tests;
+pub mod request;
+mod server;
+mod upstream;
+
+pub use config::GuardConfig;
+pub use server::{healthcheck, start};
