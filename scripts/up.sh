@@ -172,7 +172,7 @@ wait_ready() {
 }
 
 main() {
-  local service
+  local service port
   parse_options "$@"
   step "Checking what this machine has"
   if [[ -n $BUILD ]]; then
@@ -207,7 +207,9 @@ main() {
   for service in "${SERVICES[@]:1}"; do wait_ready "$service"; done
   step "Beaver is up: $PORTAL_PUBLIC_URL"
   say "sign up:      $PORTAL_PUBLIC_URL/register"
-  say "instances:    $DEPLOY_PUBLIC_SCHEME://<name>.$DEPLOY_PUBLIC_BASE_DOMAIN:$DEPLOY_PUBLIC_PORT"
+  port=":$DEPLOY_PUBLIC_PORT"
+  case "$DEPLOY_PUBLIC_SCHEME$port" in http:80 | https:443) port='' ;; esac
+  say "instances:    $DEPLOY_PUBLIC_SCHEME://<name>.$DEPLOY_PUBLIC_BASE_DOMAIN$port"
   say "stop it:      scripts/down.sh"
 }
 
