@@ -77,6 +77,7 @@ own() {
 make_folders() {
   own 0755 0 "$RUNTIME"
   own 0711 0 "$RUNTIME/instances"
+  own 0711 0 "$RUNTIME/snapshots"
   own 0700 0 "$RUNTIME/deploy"
   own 0755 0 "$RUNTIME/router"
   # Group: the router, which reads the route files that deploy-control writes (setgid: each file gets it).
