@@ -1,1 +1,33 @@
-//! Placeholder.
+//! Accounts, sessions, keys and backends: the one place that knows who somebody is. The portal and
+//! deploy-control call it with the internal token, the router with its own, instances without one on a
+//! listener that has the instance-facing routes alone. Everything that must survive is in one `SQLite` file
+//! that no other service reads.
+
+mod accounts;
+mod app;
+mod audit;
+mod authz;
+mod cleanup;
+mod clients;
+mod config;
+mod delays;
+mod email;
+mod error;
+mod handoff;
+pub mod healthcheck;
+mod http;
+mod instances;
+mod invites;
+mod keys;
+mod oauth_error;
+mod orders;
+mod outbox;
+mod password;
+mod revocations;
+mod sessions;
+mod store;
+mod tokens;
+
+pub use app::{App, InstanceListener, Listeners};
+pub use config::Config;
+pub use password::hashing::HashParams;

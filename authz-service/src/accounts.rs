@@ -1,0 +1,300 @@
+//! Making accounts and signing in. Everything that can be wrong with a form is said at once. Signing in
+//! answers the same, in the same time, whether or not there is such an account.
+
+use std::net::IpAddr;
+
+use control_api::authz::{
+    CreateAccountAnswer, CreateAccountRequest, LoginAccountAnswer, LoginAccountRequest,
+    RegisterAccountAnswer, RegisterAccountRequest, RegistrationMode,
+};
+use control_api::ids::UserId;
+use control_api::names::Username;
+use control_api::wire::WireSecret;
+use service_kit::secret::{Secret, random_bytes, sha256};
+
+use crate::authz::Authz;
+use crate::delays::{self, Try};
+use crate::error::{Error, Faults};
+use crate::password::hashing::Verdict;
+use crate::password::policy;
+use crate::store::accounts::{Account, AccountState, Alongside, Creation};
+use crate::store::sessions::SignIn;
+use crate::{audit, email, sessions};
+
+const USERNAME_TAKEN: &str = "is taken; choose another";
+const EMAIL_TAKEN: &str = "has an account already; sign in instead";
+const INVITE_BAD: &str = "is unknown, used or expired; ask for a new one";
+
+/// A form whose fields hold.
+struct NewUser {
+    username: Username,
+    email: String,
+    invite_hash: Option<[u8; 32]>,
+}
+
+impl Authz {
+    /// `POST /portal/register`.
+    pub(crate) async fn register(
+        &self,
+        request: &RegisterAccountRequest,
+    ) -> Result<RegisterAccountAnswer, Error> {
+        let mode = self.config.registration;
+        if mode == RegistrationMode::Closed {
+            return Err(Error::RegistrationClosed);
+        }
+        let user = self.parse_registration(request, mode).await?;
+        self.throttle(Try::Register, request.client_addr)?;
+        let password_hash = self.hasher.hash(secret(&request.password)).await?;
+        let now = self.now();
+        let user_id = UserId::generate();
+        let (session, session_secret) = sessions::start(user_id, now);
+        let pending = mode == RegistrationMode::Approval;
+        let state = if pending { AccountState::PendingApproval } else { AccountState::Active };
+        let username = user.username.clone();
+        let account = Account {
+            user_id,
+            username: user.username,
+            email: user.email,
+            password_hash,
+            state,
+            created_at: now,
+        };
+        let alongside = Alongside {
+            session: (!pending).then_some(session),
+            order: !pending,
+            invite_hash: user.invite_hash,
+        };
+        let entry = audit::entry(now, &user_id, "register", &username, request.client_addr);
+        created(&self.store.create_account(&account, alongside, &entry).await?)?;
+        if pending {
+            tracing::info!(%user_id, %username, "an account waits for approval");
+            return Err(Error::ApprovalPending);
+        }
+        self.ordered.notify_one();
+        Ok(RegisterAccountAnswer { user_id, session: session_secret.into(), operation: None })
+    }
+
+    async fn parse_registration(
+        &self,
+        request: &RegisterAccountRequest,
+        mode: RegistrationMode,
+    ) -> Result<NewUser, Error> {
+        let mut faults = Faults::default();
+        let username = parse_username(&request.username, &mut faults);
+        let email = parse_email(&request.email, &mut faults);
+        self.check_password(&request.password, &request.username, &request.email, &mut faults);
+        let mut invite_hash = None;
+        if mode == RegistrationMode::Invite {
+            match request.invite.as_ref().map(|code| code.expose().trim()).filter(|code| !code.is_empty()) {
+                None => faults.add("invite", "is needed to register here; ask the operator for one"),
+                Some(code) => {
+                    let hash = sha256(code.as_bytes());
+                    if self.store.is_invite_open(&hash, self.now()).await? {
+                        invite_hash = Some(hash);
+                    } else {
+                        faults.add("invite", INVITE_BAD);
+                    }
+                }
+            }
+        }
+        match (username, email) {
+            (Some(username), Some(email)) if faults.is_empty() => {
+                Ok(NewUser { username, email, invite_hash })
+            }
+            _ => Err(Error::Fields(faults)),
+        }
+    }
+
+    fn check_password(&self, password: &WireSecret, username: &str, email: &str, faults: &mut Faults) {
+        if let Some(fault) = policy::fault(password.expose(), self.config.password_min, username, email) {
+            faults.add("password", fault);
+        }
+    }
+
+    fn throttle(&self, what: Try, address: Option<IpAddr>) -> Result<(), Error> {
+        match address {
+            Some(address) => {
+                self.addresses.take(what, &delays::network(address)).map_err(Error::TooManyTries)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// `POST /portal/login`.
+    pub(crate) async fn login(&self, request: &LoginAccountRequest) -> Result<LoginAccountAnswer, Error> {
+        let address = request.client_addr;
+        self.throttle(Try::Login, address)?;
+        let network = address.map(delays::network);
+        let login = request.login.trim().to_lowercase();
+        let account = self.store.account_by_login(&login).await?;
+        let key = self.delay_key(account.as_ref(), &login, network.as_deref()).await?;
+        if let Some(wait) = self.store.reserve_try(&key, self.now()).await? {
+            let wait = std::time::Duration::from_millis(u64::try_from(wait).unwrap_or(0));
+            return Err(Error::TooManyTries(wait));
+        }
+        let stored = account.as_ref().map(|account| account.password_hash.clone());
+        let verdict = match self.hasher.verify(secret(&request.password), stored).await {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                self.store.release_try(&key).await?;
+                return Err(error);
+            }
+        };
+        match (account, verdict) {
+            (Some(account), Verdict::Right) => self.signed_in(account, None, &login, address).await,
+            (Some(account), Verdict::RightRehashed(hash)) => {
+                self.signed_in(account, Some(hash), &login, address).await
+            }
+            _ => {
+                let who = audit::stranger(&login);
+                let entry = audit::entry(self.now(), &"anonymous", "login-failed", &who, address);
+                self.store.append_audit(&entry).await?;
+                Err(Error::BadCredentials)
+            }
+        }
+    }
+
+    async fn delay_key(
+        &self,
+        account: Option<&Account>,
+        login: &str,
+        network: Option<&str>,
+    ) -> Result<[u8; 32], Error> {
+        let known = match (account, network) {
+            (Some(account), Some(network)) => self.store.is_known_network(account.user_id, network).await?,
+            _ => false,
+        };
+        Ok(delays::key(login, network.filter(|_| known)))
+    }
+
+    async fn signed_in(
+        &self,
+        account: Account,
+        rehashed: Option<String>,
+        login: &str,
+        address: Option<IpAddr>,
+    ) -> Result<LoginAccountAnswer, Error> {
+        let network = address.map(delays::network);
+        if let Some(network) = &network {
+            self.addresses.give_back(Try::Login, network);
+        }
+        if account.state == AccountState::PendingApproval {
+            return Err(Error::ApprovalPending);
+        }
+        let now = self.now();
+        let (session, session_secret) = sessions::start(account.user_id, now);
+        let audit = audit::entry(now, &account.user_id, "login", &session.sid, address);
+        let clear_delays = vec![delays::key(login, None), delays::key(login, network.as_deref())];
+        self.store.sign_in(SignIn { session, rehashed, clear_delays, network, audit }).await?;
+        Ok(LoginAccountAnswer { user_id: account.user_id, session: session_secret.into() })
+    }
+
+    /// `POST /internal/accounts`: the operator's, so no mode and no throttle stand in its way.
+    pub(crate) async fn create_account(
+        &self,
+        request: &CreateAccountRequest,
+    ) -> Result<CreateAccountAnswer, Error> {
+        let mut faults = Faults::default();
+        let username = parse_username(&request.username, &mut faults);
+        let email = match (&username, request.email.trim()) {
+            (Some(username), "") => Some(format!("{username}@{}", email::STAND_IN_DOMAIN)),
+            (_, "") => None,
+            (_, given) => parse_email(given, &mut faults),
+        };
+        let password = match &request.password {
+            Some(given) => {
+                self.check_password(given, &request.username, &request.email, &mut faults);
+                secret(given)
+            }
+            None => made_password(),
+        };
+        let (Some(username), Some(email), true) = (username, email, faults.is_empty()) else {
+            return Err(Error::Fields(faults));
+        };
+        let password_hash = self.hasher.hash(password.clone()).await?;
+        let (now, user_id) = (self.now(), UserId::generate());
+        let account = Account {
+            user_id,
+            username: username.clone(),
+            email,
+            password_hash,
+            state: AccountState::Active,
+            created_at: now,
+        };
+        let entry = audit::entry(now, &"operator", "create-account", &user_id, None);
+        created(&self.store.create_account(&account, Alongside::default(), &entry).await?)?;
+        let password = request.password.is_none().then(|| password.into());
+        Ok(CreateAccountAnswer { user_id, username, password })
+    }
+
+    /// `POST /internal/accounts/{id}/approve`.
+    pub(crate) async fn approve(&self, user_id: UserId) -> Result<(), Error> {
+        let now = self.now();
+        let entry = audit::entry(now, &"operator", "approve-account", &user_id, None);
+        if !self.store.approve_account(user_id, now, &entry).await? {
+            return Err(Error::NotFound("There is no account with this id."));
+        }
+        self.ordered.notify_one();
+        Ok(())
+    }
+}
+
+/// A refusal of the store's as the caller sees it.
+fn created(creation: &Creation) -> Result<(), Error> {
+    match *creation {
+        Creation::Done => Ok(()),
+        Creation::InviteGone => Err(Error::Fields(Faults::one("invite", INVITE_BAD))),
+        Creation::Taken { username, email } => {
+            let mut faults = Faults::default();
+            if username {
+                faults.add("username", USERNAME_TAKEN);
+            }
+            if email {
+                faults.add("email", EMAIL_TAKEN);
+            }
+            Err(Error::Taken(faults))
+        }
+    }
+}
+
+fn parse_username(text: &str, faults: &mut Faults) -> Option<Username> {
+    text.parse()
+        .map_err(|error: control_api::names::InvalidName| faults.add("username", error.to_string()))
+        .ok()
+}
+
+fn parse_email(text: &str, faults: &mut Faults) -> Option<String> {
+    email::parse(text).map_err(|error| faults.add("email", error)).ok()
+}
+
+fn secret(wire: &WireSecret) -> Secret<String> {
+    Secret::from(wire.expose())
+}
+
+/// Five groups of four characters without look-alikes: 95 bits, and still possible to type.
+fn made_password() -> Secret<String> {
+    const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
+    let bytes = random_bytes::<20>();
+    let mut text = String::with_capacity(24);
+    for (index, byte) in bytes.iter().enumerate() {
+        if index > 0 && index % 4 == 0 {
+            text.push('-');
+        }
+        // 256 is a multiple of 32, so every character is equally likely.
+        text.push(char::from(ALPHABET[usize::from(byte % 32)]));
+    }
+    Secret::new(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_made_password_meets_the_policy() {
+        let password = made_password();
+        assert_eq!(password.expose().len(), 24);
+        assert_eq!(policy::fault(password.expose(), 15, "alice", "alice@example.com"), None);
+        assert_ne!(made_password().expose(), password.expose());
+    }
+}

@@ -1,0 +1,51 @@
+//! Entries of the audit log: who did what to whom, from where, in which request. Whatever a stranger typed
+//! is capped and escaped before it gets here, so that an entry cannot forge another or flood the table.
+
+use std::fmt::Display;
+use std::net::IpAddr;
+
+use crate::store::audit::Entry;
+
+/// Longest text of a stranger's in an entry, in characters.
+const MAX_CHARS: usize = 80;
+
+/// An entry of the request that this task serves.
+pub(crate) fn entry<'a>(
+    now: i64,
+    actor: &dyn Display,
+    action: &'a str,
+    target: &dyn Display,
+    address: Option<IpAddr>,
+) -> Entry<'a> {
+    Entry {
+        at: now,
+        actor: actor.to_string(),
+        action,
+        target: target.to_string(),
+        address: address.map(|address| address.to_string()),
+        request_id: service_kit::request_id::current(),
+    }
+}
+
+/// Text that a stranger typed: control characters, direction marks and anything else that is not plainly
+/// visible is escaped, and the rest is cut off.
+pub(crate) fn stranger(text: &str) -> String {
+    let mut safe: String = text.chars().take(MAX_CHARS).flat_map(char::escape_default).collect();
+    if text.chars().count() > MAX_CHARS {
+        safe.push_str("[cut]");
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_text_is_capped_and_escaped() {
+        assert_eq!(stranger("alice"), "alice");
+        assert_eq!(stranger("a\nb\u{202e}c"), "a\\nb\\u{202e}c");
+        let long = stranger(&"x".repeat(10_000));
+        assert!(long.len() < 100 && long.ends_with("[cut]"));
+    }
+}

@@ -1,0 +1,173 @@
+//! Routes of the operator's scripts and of deploy-control. Internal token; no throttle.
+
+use axum::Json;
+use axum::extract::State;
+use control_api::authz::{
+    CreateAccountAnswer, CreateAccountRequest, RegistrationTokenAnswer, RegistrationTokenRequest,
+};
+use control_api::ids::{InstanceId, UserId};
+use control_api::names::Username;
+use control_api::wire::WireSecret;
+use http::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use service_kit::clock::from_millis;
+use utoipa::ToSchema;
+
+use super::Routes;
+use super::extract::{Body, Id, Params};
+use super::openapi::ProblemBody;
+use crate::authz::Shared;
+use crate::error::Error;
+use crate::store::accounts::AccountState;
+
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .post("/internal/accounts", create_account)
+        .get("/internal/accounts", accounts)
+        .post("/internal/accounts/{id}/approve", approve)
+        .post("/internal/invites", invite)
+        .post("/internal/registration-tokens", registration_token)
+        .delete("/internal/instances/{id}", forget_instance)
+}
+
+/// Query of `GET /internal/accounts`.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct AccountsQuery {
+    username: Option<String>,
+    state: Option<StateFilter>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum StateFilter {
+    Active,
+    PendingApproval,
+}
+
+impl From<StateFilter> for AccountState {
+    fn from(filter: StateFilter) -> Self {
+        match filter {
+            StateFilter::Active => Self::Active,
+            StateFilter::PendingApproval => Self::PendingApproval,
+        }
+    }
+}
+
+impl From<AccountState> for StateFilter {
+    fn from(state: AccountState) -> Self {
+        match state {
+            AccountState::Active => Self::Active,
+            AccountState::PendingApproval => Self::PendingApproval,
+        }
+    }
+}
+
+/// Answer of `GET /internal/accounts`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AccountList {
+    /// In the order of their ids; at most 500.
+    accounts: Vec<AccountView>,
+}
+
+/// An account as the operator sees it.
+#[derive(Debug, Serialize, ToSchema)]
+struct AccountView {
+    user_id: UserId,
+    username: Username,
+    email: String,
+    state: StateFilter,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+/// Answer of `POST /internal/invites`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct InviteAnswer {
+    /// For the form's `invite` field; works once. Shown this once.
+    code: WireSecret,
+    /// When it expires.
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+}
+
+/// Makes an account, whatever the registration mode. No instance is ordered.
+#[utoipa::path(post, path = "/internal/accounts", tag = "internal", security(("internal" = [])),
+    request_body = CreateAccountRequest,
+    responses(
+        (status = 201, body = CreateAccountAnswer),
+        (status = 401, body = ProblemBody),
+        (status = 409, body = ProblemBody),
+        (status = 422, body = ProblemBody),
+        (status = 503, body = ProblemBody),
+    ))]
+pub(super) async fn create_account(
+    State(authz): State<Shared>,
+    Body(request): Body<CreateAccountRequest>,
+) -> Result<(StatusCode, Json<CreateAccountAnswer>), Error> {
+    authz.create_account(&request).await.map(|answer| (StatusCode::CREATED, Json(answer)))
+}
+
+/// Accounts, filtered by name and state.
+#[utoipa::path(get, path = "/internal/accounts", tag = "internal", security(("internal" = [])),
+    params(
+        ("username" = Option<String>, Query, description = "Only the account of this name"),
+        ("state" = Option<String>, Query, description = "`active` or `pending_approval`"),
+    ),
+    responses((status = 200, body = AccountList), (status = 401, body = ProblemBody)))]
+pub(super) async fn accounts(
+    State(authz): State<Shared>,
+    Params(query): Params<AccountsQuery>,
+) -> Result<Json<AccountList>, Error> {
+    let username = query.username.map(|name| name.trim().to_lowercase());
+    let found = authz.store.accounts(username.as_deref(), query.state.map(AccountState::from)).await?;
+    let accounts = found
+        .into_iter()
+        .map(|account| AccountView {
+            user_id: account.user_id,
+            username: account.username,
+            email: account.email,
+            state: account.state.into(),
+            created_at: from_millis(account.created_at),
+        })
+        .collect();
+    Ok(Json(AccountList { accounts }))
+}
+
+/// Lets an account in that waits for approval, and orders its instance. 204 also for one that is active.
+#[utoipa::path(post, path = "/internal/accounts/{id}/approve", tag = "internal", security(("internal" = [])),
+    params(("id" = String, Path, description = "The account's id")),
+    responses((status = 204), (status = 401, body = ProblemBody), (status = 404, body = ProblemBody)))]
+pub(super) async fn approve(State(authz): State<Shared>, Id(id): Id<UserId>) -> Result<StatusCode, Error> {
+    authz.approve(id).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Makes an invite: single use, 72 hours.
+#[utoipa::path(post, path = "/internal/invites", tag = "internal", security(("internal" = [])),
+    responses((status = 201, body = InviteAnswer), (status = 401, body = ProblemBody)))]
+pub(super) async fn invite(State(authz): State<Shared>) -> Result<(StatusCode, Json<InviteAnswer>), Error> {
+    let (code, expires_at) = authz.invite().await?;
+    Ok((StatusCode::CREATED, Json(InviteAnswer { code, expires_at })))
+}
+
+/// A registration token for an instance, in place of any older one. Tells who owns the instance.
+#[utoipa::path(post, path = "/internal/registration-tokens", tag = "internal", security(("internal" = [])),
+    request_body = RegistrationTokenRequest,
+    responses((status = 201, body = RegistrationTokenAnswer), (status = 401, body = ProblemBody)))]
+pub(super) async fn registration_token(
+    State(authz): State<Shared>,
+    Body(request): Body<RegistrationTokenRequest>,
+) -> Result<(StatusCode, Json<RegistrationTokenAnswer>), Error> {
+    authz.registration_token(&request).await.map(|answer| (StatusCode::CREATED, Json(answer)))
+}
+
+/// Voids all tokens, clients and codes of an instance that is gone. 204 also for an unknown one.
+#[utoipa::path(delete, path = "/internal/instances/{id}", tag = "internal", security(("internal" = [])),
+    params(("id" = String, Path, description = "The instance's id")),
+    responses((status = 204), (status = 401, body = ProblemBody)))]
+pub(super) async fn forget_instance(
+    State(authz): State<Shared>,
+    Id(id): Id<InstanceId>,
+) -> Result<StatusCode, Error> {
+    authz.forget_instance(id).await.map(|()| StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,227 @@
+//! Accounts.
+
+use control_api::ids::UserId;
+use control_api::names::Username;
+use sqlx::SqliteConnection;
+
+use super::audit::Entry;
+use super::sessions::NewSession;
+use super::{Store, is_unique_violation, parsed};
+
+/// Whether an account may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AccountState {
+    Active,
+    PendingApproval,
+}
+
+impl AccountState {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::PendingApproval => "pending_approval",
+        }
+    }
+
+    fn parse(text: &str) -> Self {
+        // The column's check constraint allows these two alone.
+        if text == "active" { Self::Active } else { Self::PendingApproval }
+    }
+}
+
+/// An account as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    pub(crate) user_id: UserId,
+    pub(crate) username: Username,
+    pub(crate) email: String,
+    pub(crate) password_hash: String,
+    pub(crate) state: AccountState,
+    pub(crate) created_at: i64,
+}
+
+/// What is written together with a new account.
+#[derive(Default)]
+pub(crate) struct Alongside {
+    pub(crate) session: Option<NewSession>,
+    /// Put an order of an instance in the outbox.
+    pub(crate) order: bool,
+    /// Use up this invite.
+    pub(crate) invite_hash: Option<[u8; 32]>,
+}
+
+/// What came of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Creation {
+    Done,
+    Taken {
+        username: bool,
+        email: bool,
+    },
+    /// The invite was used by somebody else in the meantime, or has expired.
+    InviteGone,
+}
+
+impl Store {
+    /// Writes an account and what comes with it, or nothing.
+    pub(crate) async fn create_account(
+        &self,
+        account: &Account,
+        alongside: Alongside,
+        audit: &Entry<'_>,
+    ) -> Result<Creation, sqlx::Error> {
+        let mut tx = self.db.begin().await?;
+        match insert(&mut tx, account).await {
+            Ok(()) => {}
+            Err(error) if is_unique_violation(&error) => return taken(&mut tx, account).await,
+            Err(error) => return Err(error),
+        }
+        if let Some(hash) = alongside.invite_hash
+            && !super::invites::consume(&mut tx, &hash, account.user_id, account.created_at).await?
+        {
+            return Ok(Creation::InviteGone);
+        }
+        if let Some(session) = &alongside.session {
+            super::sessions::insert(&mut tx, session).await?;
+        }
+        if alongside.order {
+            super::orders::renew(&mut tx, account.user_id, None, account.created_at).await?;
+        }
+        super::audit::insert(&mut tx, audit).await?;
+        tx.commit().await?;
+        Ok(Creation::Done)
+    }
+
+    /// By user name or, where it has an `@`, by e-mail address; both in lower case.
+    pub(crate) async fn account_by_login(&self, login: &str) -> Result<Option<Account>, sqlx::Error> {
+        let row = sqlx::query!(
+            "SELECT user_id, username, email, password_hash, state, created_at FROM accounts
+             WHERE username = ?1 OR email_key = ?1",
+            login
+        )
+        .fetch_optional(self.db.reader())
+        .await?;
+        row.map(|row| {
+            Ok(Account {
+                user_id: parsed("user_id", &row.user_id)?,
+                username: parsed("username", &row.username)?,
+                email: row.email,
+                password_hash: row.password_hash,
+                state: AccountState::parse(&row.state),
+                created_at: row.created_at,
+            })
+        })
+        .transpose()
+    }
+
+    /// Accounts in the order of their ids, filtered; at most 500.
+    pub(crate) async fn accounts(
+        &self,
+        username: Option<&str>,
+        state: Option<AccountState>,
+    ) -> Result<Vec<Account>, sqlx::Error> {
+        let state = state.map(AccountState::as_str);
+        let rows = sqlx::query!(
+            "SELECT user_id, username, email, password_hash, state, created_at FROM accounts
+             WHERE (?1 IS NULL OR username = ?1) AND (?2 IS NULL OR state = ?2)
+             ORDER BY user_id LIMIT 500",
+            username,
+            state
+        )
+        .fetch_all(self.db.reader())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(Account {
+                    user_id: parsed("user_id", &row.user_id)?,
+                    username: parsed("username", &row.username)?,
+                    email: row.email,
+                    password_hash: row.password_hash,
+                    state: AccountState::parse(&row.state),
+                    created_at: row.created_at,
+                })
+            })
+            .collect()
+    }
+
+    /// Approves an account and orders its instance. Answers whether there is such an account; one that is
+    /// active already stays as it is.
+    pub(crate) async fn approve_account(
+        &self,
+        user_id: UserId,
+        now: i64,
+        audit: &Entry<'_>,
+    ) -> Result<bool, sqlx::Error> {
+        let mut tx = self.db.begin().await?;
+        let id = user_id.to_string();
+        let changed = sqlx::query!(
+            "UPDATE accounts SET state = 'active' WHERE user_id = ? AND state = 'pending_approval'",
+            id
+        )
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        if changed == 0 {
+            return account_exists(&mut tx, &id).await;
+        }
+        super::orders::renew(&mut tx, user_id, None, now).await?;
+        super::audit::insert(&mut tx, audit).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+async fn account_exists(conn: &mut SqliteConnection, id: &str) -> Result<bool, sqlx::Error> {
+    let row =
+        sqlx::query!("SELECT 1 AS one FROM accounts WHERE user_id = ?", id).fetch_optional(conn).await?;
+    Ok(row.is_some())
+}
+
+async fn insert(conn: &mut SqliteConnection, account: &Account) -> Result<(), sqlx::Error> {
+    let (id, username, email_key) =
+        (account.user_id.to_string(), account.username.as_str(), account.email.to_lowercase());
+    let state = account.state.as_str();
+    sqlx::query!(
+        "INSERT INTO accounts (user_id, username, email, email_key, password_hash, state, created_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+        id,
+        username,
+        account.email,
+        email_key,
+        account.password_hash,
+        state,
+        account.created_at
+    )
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
+/// `SQLite` names no constraint, so both values are looked up once the insert has failed.
+async fn taken(conn: &mut SqliteConnection, account: &Account) -> Result<Creation, sqlx::Error> {
+    let (username, email_key) = (account.username.as_str(), account.email.to_lowercase());
+    let rows = sqlx::query!(
+        "SELECT username, email_key FROM accounts WHERE username = ? OR email_key = ?",
+        username,
+        email_key
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(Creation::Taken {
+        username: rows.iter().any(|row| row.username == username),
+        email: rows.iter().any(|row| row.email_key == email_key),
+    })
+}
+
+/// Replaces a password hash: the same password with other parameters.
+pub(super) async fn set_password_hash(
+    conn: &mut SqliteConnection,
+    user_id: UserId,
+    hash: &str,
+) -> Result<(), sqlx::Error> {
+    let id = user_id.to_string();
+    sqlx::query!("UPDATE accounts SET password_hash = ? WHERE user_id = ?", hash, id)
+        .execute(conn)
+        .await
+        .map(drop)
+}

@@ -1,0 +1,83 @@
+//! Failed sign-ins, and the networks where an account has signed in with success.
+
+use control_api::ids::UserId;
+use sqlx::SqliteConnection;
+
+use super::Store;
+use crate::delays::{Failures, wait_ms};
+
+impl Store {
+    /// Whether the account has signed in from this network before.
+    pub(crate) async fn is_known_network(&self, user_id: UserId, network: &str) -> Result<bool, sqlx::Error> {
+        let user_id = user_id.to_string();
+        let row = sqlx::query!(
+            "SELECT 1 AS one FROM known_addresses WHERE user_id = ? AND network = ?",
+            user_id,
+            network
+        )
+        .fetch_optional(self.db.reader())
+        .await?;
+        Ok(row.is_some())
+    }
+
+    /// Counts a try as failed before it is made, so that many at once cannot all pass; success clears the
+    /// count. Answers how long to wait, in milliseconds, where the try may not be made yet.
+    pub(crate) async fn reserve_try(&self, key: &[u8; 32], now: i64) -> Result<Option<i64>, sqlx::Error> {
+        let mut tx = self.db.begin().await?;
+        let hash = key.as_slice();
+        let row = sqlx::query!("SELECT failures, last_failure_at FROM login_delays WHERE key = ?", hash)
+            .fetch_optional(&mut *tx)
+            .await?;
+        let before =
+            row.map(|row| Failures { count: row.failures, last_at: row.last_failure_at }).unwrap_or_default();
+        let wait = wait_ms(before, now);
+        if wait > 0 {
+            return Ok(Some(wait));
+        }
+        let count = before.current(now).saturating_add(1);
+        sqlx::query!(
+            "INSERT INTO login_delays (key, failures, last_failure_at) VALUES (?1, ?2, ?3)
+             ON CONFLICT (key) DO UPDATE SET failures = ?2, last_failure_at = ?3",
+            hash,
+            count,
+            now
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(None)
+    }
+
+    /// Takes a reserved try back: it was never made.
+    pub(crate) async fn release_try(&self, key: &[u8; 32]) -> Result<(), sqlx::Error> {
+        let hash = key.as_slice();
+        sqlx::query!("UPDATE login_delays SET failures = failures - 1 WHERE key = ? AND failures > 0", hash)
+            .execute(self.db.writer())
+            .await
+            .map(drop)
+    }
+}
+
+pub(super) async fn clear(conn: &mut SqliteConnection, key: &[u8; 32]) -> Result<(), sqlx::Error> {
+    let hash = key.as_slice();
+    sqlx::query!("DELETE FROM login_delays WHERE key = ?", hash).execute(conn).await.map(drop)
+}
+
+pub(super) async fn remember_network(
+    conn: &mut SqliteConnection,
+    user_id: UserId,
+    network: &str,
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    let user_id = user_id.to_string();
+    sqlx::query!(
+        "INSERT INTO known_addresses (user_id, network, last_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (user_id, network) DO UPDATE SET last_at = ?3",
+        user_id,
+        network,
+        now
+    )
+    .execute(conn)
+    .await
+    .map(drop)
+}

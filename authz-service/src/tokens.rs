@@ -1,0 +1,129 @@
+//! Signed tokens: app tokens for the router's cookie, assertions for instances, access tokens for clients.
+//! All are `EdDSA` with `kid` and `typ`. Verification takes the algorithm from here and the key from the
+//! published ones; whatever else a header says (`jku`, `jwk`, `alg`) is not asked.
+
+use control_api::claims::{
+    ACCESS_TOKEN_TYPE, APP_TOKEN_TYPE, ASSERTION_TYPE, AppTokenClaims, AssertionClaims, LEEWAY_SECS,
+    TOKEN_LIFETIME_SECS,
+};
+use control_api::ids::InstanceId;
+use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode};
+use serde::{Deserialize, Serialize};
+use ulid::Ulid;
+
+use crate::error::Error;
+use crate::keys::Keys;
+use crate::sessions::ABSOLUTE_MS;
+use crate::store::sessions::StoredSession;
+
+/// Tokens of one session for one instance.
+pub(crate) struct Issued {
+    pub(crate) app_token: String,
+    pub(crate) assertion: String,
+    /// Seconds since 1970.
+    pub(crate) expires_at: i64,
+}
+
+/// Claims of an access token (RFC 9068, section 2.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AccessTokenClaims {
+    pub(crate) iss: String,
+    pub(crate) aud: String,
+    pub(crate) sub: String,
+    pub(crate) client_id: String,
+    pub(crate) instance_id: InstanceId,
+    pub(crate) scope: String,
+    pub(crate) iat: i64,
+    pub(crate) exp: i64,
+    pub(crate) jti: String,
+}
+
+impl Keys {
+    /// App token and assertion. They expire with the session where that ends sooner.
+    pub(crate) fn issue(
+        &self,
+        session: &StoredSession,
+        instance_id: InstanceId,
+        now: i64,
+    ) -> Result<Issued, Error> {
+        let iat = now.div_euclid(1000);
+        let exp = (iat + TOKEN_LIFETIME_SECS).min(session.ends_at.div_euclid(1000));
+        let app = AppTokenClaims {
+            iss: self.issuer.clone(),
+            aud: instance_id,
+            sub: session.user_id,
+            sid: session.sid,
+            iat,
+            exp,
+        };
+        let assertion = AssertionClaims {
+            iss: self.issuer.clone(),
+            aud: instance_id,
+            sub: session.user_id,
+            sid: session.sid,
+            preferred_username: session.username.to_string(),
+            email: session.email.clone(),
+            iat,
+            exp,
+            jti: Ulid::generate().to_string(),
+        };
+        Ok(Issued {
+            app_token: self.sign(APP_TOKEN_TYPE, &app)?,
+            assertion: self.sign(ASSERTION_TYPE, &assertion)?,
+            expires_at: exp,
+        })
+    }
+
+    /// An access token of a client.
+    pub(crate) fn access_token(
+        &self,
+        client_id: &str,
+        instance_id: InstanceId,
+        scope: &str,
+        now: i64,
+    ) -> Result<String, Error> {
+        let iat = now.div_euclid(1000);
+        let claims = AccessTokenClaims {
+            iss: self.issuer.clone(),
+            aud: self.issuer.clone(),
+            sub: client_id.to_owned(),
+            client_id: client_id.to_owned(),
+            instance_id,
+            scope: scope.to_owned(),
+            iat,
+            exp: iat + TOKEN_LIFETIME_SECS,
+            jti: Ulid::generate().to_string(),
+        };
+        self.sign(ACCESS_TOKEN_TYPE, &claims)
+    }
+
+    fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, Error> {
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some(typ.to_owned());
+        header.kid = Some(self.active_kid.clone());
+        encode(&header, claims, &self.signing)
+            .map_err(|error| Error::Internal(format!("a token could not be signed: {error}")))
+    }
+
+    /// The claims of an app token of ours. It may have expired (the session decides), but it cannot be older
+    /// than any session.
+    pub(crate) fn app_token(&self, token: &str, now: i64) -> Option<AppTokenClaims> {
+        let header = decode_header(token).ok()?;
+        if header.typ.as_deref() != Some(APP_TOKEN_TYPE) || header.crit.is_some() {
+            return None;
+        }
+        let kid = header.kid?;
+        let key = self.published.iter().find(|key| key.kid == kid)?;
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        validation.set_issuer(&[&self.issuer]);
+        validation.validate_exp = false;
+        // The audience is an instance: the caller checks whose it is.
+        validation.validate_aud = false;
+        let claims = decode::<AppTokenClaims>(token, &key.verifying, &validation).ok()?.claims;
+        let now = now.div_euclid(1000);
+        let oldest = now - ABSOLUTE_MS.div_euclid(1000);
+        let newest = now + i64::try_from(LEEWAY_SECS).unwrap_or(0);
+        (oldest..=newest).contains(&claims.iat).then_some(claims)
+    }
+}
