@@ -205,9 +205,8 @@ pub(crate) fn sign_in_url(next: Option<&NextPath>) -> String {
     next.map_or_else(
         || "/login".to_owned(),
         |next| {
-            let mut query = url::form_urlencoded::Serializer::new(String::from("/login?"));
-            query.append_pair("next", next.as_str());
-            query.finish()
+            let encoded: String = url::form_urlencoded::byte_serialize(next.as_str().as_bytes()).collect();
+            format!("/login?next={encoded}")
         },
     )
 }

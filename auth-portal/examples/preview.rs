@@ -1,0 +1,108 @@
+//! `cargo run -p auth-portal --example preview`: the portal with made-up neighbours, for work on its looks.
+//! Each scene is a session; sign in by setting the cookie that is printed, at <http://localhost:3081>.
+
+#![expect(clippy::print_stdout, reason = "it talks to a developer")]
+#![expect(clippy::expect_used, reason = "a preview may fail loudly")]
+
+#[allow(dead_code, clippy::wildcard_imports, reason = "shared with the tests, which use all of it")]
+#[path = "../tests/api/fakes.rs"]
+mod fakes;
+
+use std::time::Duration;
+
+use auth_portal::{App, Config, Listeners};
+use control_api::authz::{OrderState, ProvisioningView};
+use control_api::deploy::{InstanceState, OperationState, ProviderSummary};
+use fakes::{AUTHZ_TOKEN, DEPLOY_TOKEN, Fakes, NOW, accepted, at};
+use service_kit::clock::Clock;
+use service_kit::env::EnvReader;
+use service_kit::lifecycle::Lifecycle;
+
+/// A session for each state of an instance, all with names of their own.
+fn states(fakes: &Fakes) {
+    for state in InstanceState::ALL {
+        let name = format!("in-{}", state.as_str());
+        let user = fakes.person(&name, &format!("scene-{name}-0000"));
+        let id = fakes.instance(&user, state).instance_id;
+        let mut world = fakes.world();
+        let instance = world.instances.get_mut(&id).expect("just made");
+        let model = Some("claude-sonnet".to_owned());
+        instance.provider = Some(ProviderSummary { kind: "anthropic".to_owned(), model, base_url: None });
+        instance.reason = match state {
+            InstanceState::Failed => {
+                Some("The app did not answer within 60 seconds (exit code 1).".to_owned())
+            }
+            InstanceState::Stopped => Some("You stopped it yesterday.".to_owned()),
+            InstanceState::Unknown => Some("Docker cannot be reached.".to_owned()),
+            _ => None,
+        };
+    }
+}
+
+/// Sessions whose instance is on its way, or is not.
+fn orders(fakes: &Fakes) {
+    let steps: [(&str, &str, &str, u8); 2] = [
+        ("scene-building-0000", "container", "Creating the container", 45),
+        ("scene-in-queue-0000", "", "Waiting for its turn", 0),
+    ];
+    for (secret, step, title, percent) in steps {
+        let name = secret.trim_start_matches("scene-").trim_end_matches("-0000");
+        let user = fakes.person(name, secret);
+        let id = fakes.instance(&user, InstanceState::Creating).instance_id;
+        let operation = fakes.operation(id, step, title, percent).operation_id;
+        fakes.order(secret, accepted(Some(operation)));
+        if step.is_empty() {
+            fakes.change(operation, |view| {
+                view.state = OperationState::Queued;
+                view.queue_position = Some(3);
+                view.error =
+                    Some("Docker cannot be reached. The work goes on as soon as it answers.".to_owned());
+            });
+        }
+    }
+    fakes.person("nothing", "scene-nothing-0000");
+    fakes.person("refused", "scene-refused-0000");
+    let order = |state, reason: &str| ProvisioningView {
+        state,
+        instance_id: None,
+        operation_id: None,
+        reason: Some(reason.to_owned()),
+    };
+    fakes.order("scene-refused-0000", order(OrderState::Refused, "The name “refused” is taken."));
+    fakes.person("waiting", "scene-waiting-0000");
+    let reason = "deploy-control cannot be reached; the order is sent again every few seconds.";
+    fakes.order("scene-waiting-0000", order(OrderState::Queued, reason));
+}
+
+#[tokio::main]
+async fn main() {
+    let fakes = Fakes::default();
+    states(&fakes);
+    orders(&fakes);
+    let (authz, deploy) = fakes.start().await;
+    let (authz, deploy) = (authz.to_string(), deploy.to_string());
+    let config = Config::from_env(&mut EnvReader::from_pairs([
+        ("BEAVER_AUTHZ_URL", authz.as_str()),
+        ("BEAVER_DEPLOY_URL", deploy.as_str()),
+        ("AUTHZ_INTERNAL_TOKEN", AUTHZ_TOKEN),
+        ("DEPLOY_API_TOKEN", DEPLOY_TOKEN),
+    ]));
+    let config = config.expect("a configuration");
+    let listeners = Listeners::bind(&config).await.expect("ports 3081 and 3082");
+    let lifecycle = Lifecycle::new();
+    App::start(config, listeners, Clock::manual(at(NOW)), &lifecycle).expect("a portal");
+    println!("http://localhost:3081, with a cookie beaver_sid of:");
+    for secret in fakes.world().sessions.keys() {
+        println!("  {secret}");
+    }
+    println!("http://localhost:3081/login takes the name of a scene and \"password of <name>\".");
+    let switch = |name: &str| std::env::temp_dir().join(name);
+    let (no_authz, no_deploy) = (switch("preview-authz-down"), switch("preview-deploy-down"));
+    println!("A neighbour is down while {} or {} exists.", no_authz.display(), no_deploy.display());
+    loop {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut world = fakes.world();
+        world.authz_down = no_authz.exists();
+        world.deploy_down = no_deploy.exists();
+    }
+}

@@ -1,0 +1,385 @@
+//! Stand-ins for authz-service and deploy-control on ports of their own: they check the token, keep what they
+//! were asked, and answer from a state that the test (or the preview) sets.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::extract::{Path, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use control_api::authz::*;
+use control_api::codes;
+use control_api::deploy::*;
+use control_api::ids::{InstanceId, OperationId, SessionId, UserId};
+use control_api::wire::WireSecret;
+use futures_util::StreamExt as _;
+use http::{HeaderMap, StatusCode, header};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use service_kit::problem::Problem;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_stream::wrappers::WatchStream;
+use url::Url;
+
+/// The token that authz-service takes.
+pub(crate) const AUTHZ_TOKEN: &str = "authz-token-authz-token-authz-token";
+/// The token that deploy-control takes.
+pub(crate) const DEPLOY_TOKEN: &str = "deploy-token-deploy-token-deploy-token";
+/// The time in the fakes.
+pub(crate) const NOW: &str = "2026-11-21T12:00:00Z";
+
+/// A time.
+pub(crate) fn at(text: &str) -> Timestamp {
+    text.parse().expect("a time")
+}
+
+/// A problem with a detail.
+pub(crate) fn problem(status: u16, code: &str, detail: &str) -> Problem {
+    Problem::new(StatusCode::from_u16(status).expect("a status"), code, "A problem").detail(detail)
+}
+
+/// Both neighbours.
+#[derive(Clone, Default)]
+pub(crate) struct Fakes(Arc<Mutex<World>>);
+
+/// What the neighbours know, and what they were asked.
+pub(crate) struct World {
+    pub(crate) settings: PortalSettings,
+    /// Login name, password, account.
+    pub(crate) people: Vec<(String, String, UserView)>,
+    pub(crate) sessions: BTreeMap<String, SessionView>,
+    pub(crate) instances: BTreeMap<InstanceId, InstanceView>,
+    pub(crate) operations: BTreeMap<OperationId, watch::Sender<OperationView>>,
+    /// Answers instead of the usual ones, by path.
+    pub(crate) refusals: BTreeMap<String, Problem>,
+    /// Whether authz-service answers at all.
+    pub(crate) authz_down: bool,
+    /// Whether deploy-control answers at all.
+    pub(crate) deploy_down: bool,
+    /// Method, path and body of each call with a token.
+    pub(crate) calls: Vec<(String, Value)>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        let settings =
+            PortalSettings { registration: RegistrationMode::Open, password_min: 15, password_max: 128 };
+        Self {
+            settings,
+            people: Vec::new(),
+            sessions: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            authz_down: false,
+            deploy_down: false,
+            calls: Vec::new(),
+        }
+    }
+}
+
+impl Fakes {
+    /// The state.
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts both; answers their addresses, authz-service first.
+    pub(crate) async fn start(&self) -> (Url, Url) {
+        let authz = Router::new()
+            .route("/portal/settings", get(settings))
+            .route("/portal/register", post(register))
+            .route("/portal/login", post(login))
+            .route("/portal/session", post(session))
+            .route("/portal/logout", post(logout))
+            .route("/portal/provisioning", post(order))
+            .route("/portal/handoff", post(handoff))
+            .route("/health/ready", get(async || "ok"))
+            .layer(from_fn_with_state((self.clone(), AUTHZ_TOKEN), gate))
+            .with_state(self.clone());
+        let deploy = Router::new()
+            .route("/api/instances", get(list))
+            .route("/api/instances/resolve", post(resolve))
+            .route("/api/instances/configure-provider", post(configure))
+            .route("/api/instances/{id}/{action}", post(act))
+            .route("/api/operations/{id}", get(operation))
+            .route("/health/ready", get(async || "ok"))
+            .layer(from_fn_with_state((self.clone(), DEPLOY_TOKEN), gate))
+            .with_state(self.clone());
+        (serve(authz).await, serve(deploy).await)
+    }
+
+    /// An account with a session of this secret; answers the account.
+    pub(crate) fn person(&self, name: &str, secret: &str) -> UserView {
+        let user = UserView {
+            user_id: UserId::generate(),
+            username: name.parse().expect("a name"),
+            email: format!("{name}@example.com"),
+        };
+        let mut world = self.world();
+        world.people.push((name.to_owned(), format!("password of {name}"), user.clone()));
+        let view = SessionView {
+            sid: SessionId::generate(),
+            user: user.clone(),
+            expires_at: at("2026-11-21T13:00:00Z"),
+            provisioning: accepted(None),
+        };
+        world.sessions.insert(secret.to_owned(), view);
+        user
+    }
+
+    /// An instance of an account.
+    pub(crate) fn instance(&self, owner: &UserView, state: InstanceState) -> InstanceView {
+        let slug = owner.username.clone().into();
+        let view = InstanceView {
+            instance_id: InstanceId::generate(),
+            url: format!("http://{slug}.localhost:8088"),
+            slug,
+            owner_id: owner.user_id,
+            owner_username: owner.username.clone(),
+            state,
+            reason: None,
+            generation: 1,
+            upstream: None,
+            image: None,
+            provider: None,
+            operation_id: None,
+            created_at: at("2026-11-18T11:00:00Z"),
+            last_activity_at: Some(at("2026-11-21T11:48:00Z")),
+        };
+        self.world().instances.insert(view.instance_id, view.clone());
+        view
+    }
+
+    /// An operation on an instance, named by it as the one under way.
+    pub(crate) fn operation(
+        &self,
+        instance: InstanceId,
+        step: &str,
+        title: &str,
+        percent: u8,
+    ) -> OperationView {
+        let view = OperationView {
+            operation_id: OperationId::generate(),
+            instance_id: instance,
+            kind: OperationKind::Register,
+            state: OperationState::Running,
+            step: step.to_owned(),
+            step_title: title.to_owned(),
+            percent,
+            queue_position: None,
+            created_at: at(NOW),
+            started_at: Some(at(NOW)),
+            deadline: at("2026-11-21T12:05:00Z"),
+            finished_at: None,
+            error: None,
+        };
+        let mut world = self.world();
+        world.operations.insert(view.operation_id, watch::channel(view.clone()).0);
+        if let Some(instance) = world.instances.get_mut(&instance) {
+            instance.operation_id = Some(view.operation_id);
+        }
+        view
+    }
+
+    /// Changes an operation and tells whoever follows it.
+    pub(crate) fn change(&self, id: OperationId, change: impl FnOnce(&mut OperationView)) {
+        self.world().operations[&id].send_modify(change);
+    }
+
+    /// Changes the order of a session.
+    pub(crate) fn order(&self, secret: &str, order: ProvisioningView) {
+        self.world().sessions.get_mut(secret).expect("a session").provisioning = order;
+    }
+
+    /// The bodies of the calls to a path.
+    pub(crate) fn calls(&self, path: &str) -> Vec<Value> {
+        self.world().calls.iter().filter(|(called, _)| called == path).map(|(_, body)| body.clone()).collect()
+    }
+}
+
+/// An order that deploy-control has.
+pub(crate) fn accepted(operation: Option<OperationId>) -> ProvisioningView {
+    ProvisioningView { state: OrderState::Accepted, instance_id: None, operation_id: operation, reason: None }
+}
+
+async fn serve(routes: Router) -> Url {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    Url::parse(&format!("http://{address}")).expect("a URL")
+}
+
+/// Token, outage, refusals, and the record of calls.
+async fn gate(
+    State((fakes, token)): State<(Fakes, &'static str)>,
+    headers: HeaderMap,
+    request: Request,
+    next: Next,
+) -> Response {
+    let down = if token == AUTHZ_TOKEN { fakes.world().authz_down } else { fakes.world().deploy_down };
+    if down {
+        return (StatusCode::BAD_GATEWAY, "down").into_response();
+    }
+    if headers.get(header::AUTHORIZATION).is_none_or(|v| v != &format!("Bearer {token}")) {
+        return problem(401, codes::TOKEN_MISMATCH, "AUTHZ_INTERNAL_TOKEN or DEPLOY_API_TOKEN")
+            .into_response();
+    }
+    let (parts, body) = request.into_parts();
+    let bytes = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
+    let path = parts.uri.path().to_owned();
+    let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    let refusal = {
+        let mut world = fakes.world();
+        world.calls.push((path.clone(), json));
+        world.refusals.get(&path).cloned()
+    };
+    match refusal {
+        Some(problem) => problem.into_response(),
+        None => next.run(Request::from_parts(parts, bytes.into())).await,
+    }
+}
+
+type Answer<T> = Result<T, Problem>;
+
+fn ended() -> Problem {
+    problem(401, codes::SESSION_ENDED, "sign in again")
+}
+
+async fn settings(State(fakes): State<Fakes>) -> Json<PortalSettings> {
+    Json(fakes.world().settings.clone())
+}
+
+async fn register(State(fakes): State<Fakes>, Json(body): Json<RegisterAccountRequest>) -> Response {
+    let Ok(name) = body.username.parse::<control_api::names::Username>() else {
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, codes::INVALID_INPUT, "Bad input")
+            .field("username", "may contain the letters a to z, digits and single hyphens only")
+            .field("email", "must be an e-mail address");
+        return problem.into_response();
+    };
+    let secret = format!("session-of-{name}-0123456789");
+    let user = fakes.person(name.as_str(), &secret);
+    let instance = fakes.instance(&user, InstanceState::Creating);
+    let operation = fakes.operation(instance.instance_id, "container", "Creating the container", 40);
+    fakes.order(&secret, accepted(Some(operation.operation_id)));
+    let answer = RegisterAccountAnswer {
+        user_id: user.user_id,
+        session: WireSecret::new(secret),
+        operation: Some(operation.operation_id),
+    };
+    (StatusCode::CREATED, Json(answer)).into_response()
+}
+
+async fn login(
+    State(fakes): State<Fakes>,
+    Json(body): Json<LoginAccountRequest>,
+) -> Answer<Json<LoginAccountAnswer>> {
+    let world = fakes.world();
+    let found =
+        world.people.iter().find(|(name, word, _)| *name == body.login && word == body.password.expose());
+    let (_, _, user) = found.ok_or_else(|| problem(401, codes::BAD_CREDENTIALS, "wrong"))?;
+    let session = world.sessions.iter().find(|(_, view)| view.user == *user).ok_or_else(ended)?.0;
+    Ok(Json(LoginAccountAnswer { user_id: user.user_id, session: WireSecret::new(session.clone()) }))
+}
+
+async fn session(State(fakes): State<Fakes>, Json(body): Json<SessionRequest>) -> Answer<Json<SessionView>> {
+    fakes.world().sessions.get(body.session.expose()).cloned().map(Json).ok_or_else(ended)
+}
+
+async fn logout(State(fakes): State<Fakes>, Json(body): Json<SessionRequest>) -> StatusCode {
+    fakes.world().sessions.remove(body.session.expose());
+    StatusCode::NO_CONTENT
+}
+
+async fn order(State(fakes): State<Fakes>, Json(body): Json<OrderInstanceRequest>) -> Answer<Response> {
+    let view = ProvisioningView {
+        state: OrderState::Queued,
+        instance_id: None,
+        operation_id: None,
+        reason: Some("in the outbox".to_owned()),
+    };
+    let mut world = fakes.world();
+    world.sessions.get_mut(body.session.expose()).ok_or_else(ended)?.provisioning = view.clone();
+    Ok((StatusCode::ACCEPTED, Json(view)).into_response())
+}
+
+async fn handoff(
+    State(fakes): State<Fakes>,
+    Json(body): Json<HandoffRequest>,
+) -> Answer<Json<HandoffAnswer>> {
+    let world = fakes.world();
+    let session = world.sessions.get(body.session.expose()).ok_or_else(ended)?;
+    if world.instances[&body.instance_id].owner_id != session.user.user_id {
+        return Err(problem(403, codes::NOT_YOURS, "not yours"));
+    }
+    Ok(Json(HandoffAnswer { code: "the-one-time-code".into() }))
+}
+
+async fn list(State(fakes): State<Fakes>) -> Json<InstanceList> {
+    Json(InstanceList { instances: fakes.world().instances.values().take(1).cloned().collect(), next: None })
+}
+
+async fn resolve(State(fakes): State<Fakes>, Json(body): Json<ResolveRequest>) -> Answer<Json<InstanceView>> {
+    let world = fakes.world();
+    let mut all = world.instances.values();
+    let found = all.find(|instance| {
+        body.user_id == Some(instance.owner_id) || body.slug.as_ref() == Some(&instance.slug)
+    });
+    found.cloned().map(Json).ok_or_else(|| problem(404, codes::NOT_FOUND, "no such instance"))
+}
+
+async fn configure(
+    State(fakes): State<Fakes>,
+    Json(body): Json<ConfigureProviderRequest>,
+) -> Answer<Json<InstanceView>> {
+    let mut world = fakes.world();
+    let id = body.instance_id.ok_or_else(|| problem(404, codes::NOT_FOUND, "no id"))?;
+    let instance = world.instances.get_mut(&id).ok_or_else(|| problem(404, codes::NOT_FOUND, "gone"))?;
+    instance.provider = Some(ProviderSummary {
+        kind: body.provider.kind.as_str().to_owned(),
+        model: body.provider.model,
+        base_url: body.provider.base_url,
+    });
+    Ok(Json(instance.clone()))
+}
+
+async fn act(State(fakes): State<Fakes>, Path((id, action)): Path<(InstanceId, String)>) -> Answer<Response> {
+    let mut world = fakes.world();
+    let instance = world.instances.get_mut(&id).ok_or_else(|| problem(404, codes::NOT_FOUND, "gone"))?;
+    instance.state = match action.as_str() {
+        "stop" => InstanceState::Stopped,
+        "sleep" => InstanceState::Asleep,
+        _ => InstanceState::Starting,
+    };
+    let answer = json!({
+        "operation_id": OperationId::generate(), "instance_id": id, "state": instance.state,
+    });
+    Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+}
+
+async fn operation(
+    State(fakes): State<Fakes>,
+    Path(id): Path<OperationId>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let missing = || problem(404, codes::NOT_FOUND, "no such operation");
+    let receiver = fakes.world().operations.get(&id).ok_or_else(missing)?.subscribe();
+    if headers.get(header::ACCEPT).is_none_or(|accept| accept != "text/event-stream") {
+        let view = receiver.borrow().clone();
+        return Ok(Json(view).into_response());
+    }
+    // The final state is sent and ends the stream.
+    let ended = Arc::new(Mutex::new(false));
+    let stream = WatchStream::new(receiver)
+        .take_while(move |view| {
+            let before = std::mem::replace(&mut *ended.lock().expect("a lock"), view.state.is_final());
+            std::future::ready(!before)
+        })
+        .map(|view| Ok::<_, Infallible>(Event::default().json_data(view).expect("json")));
+    Ok(Sse::new(stream).into_response())
+}
