@@ -105,6 +105,8 @@ impl Installation {
         let text = format!(
             "PROJECT_ROOT={root}\n\
              BEAVER_INSTALLATION={name}\n\
+             BEAVER_IMAGE_TAG={name}\n\
+             BEAVER_INSTANCE_IMAGE=beaver/app-instance:{name}\n\
              BEAVER_NET={name}-edge\n\
              BEAVER_BRIDGE_PREFIX={name}-\n\
              BEAVER_INSTANCE_SUBNET={instance_net}.0.0/16\n\

@@ -34,7 +34,7 @@ async fn sign_in(browser: &Browser, login: &str) -> Outcome {
 pub(crate) async fn alice_signs_up_chats_and_finds_her_words_again(world: &World) -> Outcome {
     let browser = world.driver.open().await?;
     sign_up(world, &browser, "alice").await?;
-    browser.click("input[name=provider][value=echo]").await?;
+    browser.click("label:has(input[name=provider][value=echo])").await?;
     browser.click("form[action='/onboarding/provider'] button[type=submit]").await?;
     let home = world.site.instance_url("alice", "/");
     browser.wait_url("of alice's own host", |url| url == home).await?;
