@@ -2,10 +2,11 @@
 //! isolated; it prints facts and judges nothing.
 
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Most addresses of one probe.
@@ -83,16 +84,14 @@ fn report(addresses: &[SocketAddr], timeout: Duration) -> Result<(), String> {
     writeln!(std::io::stdout(), "{json}").map_err(|error| error.to_string())
 }
 
-/// The port that was bound is printed first: with 0 it is any free one.
+/// The port that was bound is printed once everything is in place: with 0 it is any free one.
 fn listen(port: u16) -> std::io::Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?;
-    writeln!(std::io::stdout(), "listening on {}", listener.local_addr()?.port())?;
-    listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
         let mut term = signal(SignalKind::terminate())?;
         let mut int = signal(SignalKind::interrupt())?;
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?;
+        writeln!(std::io::stdout(), "listening on {}", listener.local_addr()?.port())?;
         loop {
             tokio::select! {
                 accepted = listener.accept() => drop(accepted?),
