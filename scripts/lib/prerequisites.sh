@@ -5,6 +5,10 @@
 # Must stay true: nothing is installed that is already there in another way (a Docker from docker.com, a Rust
 # from rustup), and a second run finds nothing to do.
 
+# Where there is no Rust, this one is installed: the checks (clippy above all) were last passed with it. Any newer
+# one that is there already is used as it is.
+RUST_TO_INSTALL=1.95.0
+
 # What is missing: Debian packages, and in words for people.
 MISSING_PACKAGES=()
 MISSING_WORDS=()
@@ -83,24 +87,41 @@ find_rust() {
   RUST_MISSING="Rust $want or newer${have:+ (found $have)}"
 }
 
-# Debian's rustup where there is one, else the official installer.
+# Debian's rustup where there is one, else rust-lang.org's own installer.
 install_rust() {
   if ! command -v rustup >/dev/null; then
     if [[ $(first_package rustup none) == rustup ]]; then
       apt_install rustup
     else
-      say "installing Rust with the installer of rust-lang.org"
-      curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs |
-        sh -s -- -y --no-modify-path --profile minimal --default-toolchain none ||
-        die "Rust could not be installed: see https://rustup.rs, then run this again"
+      install_rustup
     fi
     PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
   fi
-  rustup toolchain install stable --profile minimal >&2
+  rustup toolchain install "$RUST_TO_INSTALL" --profile minimal >&2
   # Chosen for this run alone: the person's own default stays as it is.
-  export RUSTUP_TOOLCHAIN=stable
+  export RUSTUP_TOOLCHAIN="$RUST_TO_INSTALL"
   find_rust
   [[ -z $RUST_MISSING ]] || die "still missing after the installation: $RUST_MISSING"
+}
+
+# The program that https://sh.rustup.rs would fetch, with its checksum compared.
+install_rustup() {
+  local url folder
+  url="https://static.rust-lang.org/rustup/dist/$(uname -m)-unknown-linux-gnu/rustup-init"
+  folder="$(mktemp -d)"
+  say "installing Rust with $url"
+  # One chain: in a condition, bash does not stop at the first command that fails.
+  if ! (
+    cd "$folder" &&
+      curl --proto '=https' --tlsv1.2 --fail --silent --show-error --location --remote-name-all "$url" "$url.sha256" &&
+      printf '%s  rustup-init\n' "$(cut -d' ' -f1 rustup-init.sha256)" | sha256sum --check --quiet &&
+      chmod +x rustup-init &&
+      ./rustup-init -y --quiet --no-modify-path --profile minimal --default-toolchain none
+  ) >&2; then
+    rm -rf -- "$folder"
+    die "Rust could not be installed: see https://rustup.rs, then run this again"
+  fi
+  rm -rf -- "$folder"
 }
 
 is_debian() { command -v apt-get >/dev/null && [[ -e /etc/debian_version ]]; }
