@@ -1,6 +1,28 @@
 //! deploy-control: keeps the desired state of every instance and moves the containers there. See `engine`
 //! for what it asks of Docker, `lifecycle` for the rules and `reconciler` for the task that applies them.
 
+pub mod address_plan;
+mod api;
+pub mod app;
+pub mod availability;
+pub mod blueprint;
+pub mod config;
+pub mod deps;
 pub mod engine;
+pub mod error;
+pub mod fault;
+pub mod healthcheck;
+mod housekeeping;
+pub mod instance_app;
+pub mod instance_files;
+pub mod isolation;
+pub mod lifecycle;
+pub mod model;
+pub mod reconciler;
+pub mod requests;
+pub mod route_files;
+pub mod store;
 
 // Docker's side of `engine` and the policy that stands before the socket.
+pub mod docker;
+pub mod guard;

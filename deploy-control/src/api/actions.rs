@@ -1,0 +1,109 @@
+//! What can be done to an instance: each route writes down what is wanted and answers with the operation.
+
+use axum::Json;
+use axum::extract::State;
+use control_api::deploy::OperationAnswer;
+use control_api::ids::InstanceId;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::extract::{Id, Params};
+use super::openapi::ProblemBody;
+use crate::error::Error;
+use crate::isolation::{self, Verdict};
+use crate::model::Actor;
+use crate::requests::{Action, Requests};
+
+type Answer = Result<(StatusCode, Json<OperationAnswer>), Error>;
+
+async fn act(requests: Requests, id: InstanceId, action: Action) -> Answer {
+    let operation_id = requests.act(id, action, Actor::Operator).await?;
+    let state = requests.context.store.instance(id).await?;
+    let state = state.ok_or(Error::NotFound("There is no such instance."))?.state;
+    Ok((StatusCode::ACCEPTED, Json(OperationAnswer { operation_id, instance_id: id, state })))
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident, $path:literal, $action:expr;)+) => {
+        $(
+            $(#[$doc])*
+            #[utoipa::path(
+                post, path = $path, tag = "actions", security(("deploy" = [])),
+                params(("id" = InstanceId, Path)),
+                responses(
+                    (status = 202, body = OperationAnswer),
+                    (status = 404, description = "`not-found`", body = ProblemBody),
+                    (status = 409, description = "`operation-in-progress`, `invalid-input`", body = ProblemBody),
+                    (status = 503, description = "`image-missing`, `docker-unreachable`", body = ProblemBody),
+                )
+            )]
+            pub(super) async fn $name(State(requests): State<Requests>, Id(id): Id<InstanceId>) -> Answer {
+                act(requests, id, $action).await
+            }
+        )+
+    };
+}
+
+actions! {
+    /// Starts it, also after a stop or a failure.
+    start, "/api/instances/{id}/start", Action::Start;
+    /// Stops it until it is started.
+    stop, "/api/instances/{id}/stop", Action::Stop;
+    /// Stops and starts it.
+    restart, "/api/instances/{id}/restart", Action::Restart;
+    /// Stops it until the next request.
+    sleep, "/api/instances/{id}/sleep", Action::Sleep;
+    /// Replaces its container by one of the image that `BEAVER_INSTANCE_IMAGE` names now; container and data
+    /// come back where that one does not serve.
+    upgrade, "/api/instances/{id}/upgrade", Action::Upgrade;
+    /// The same, to the image that it ran before.
+    rollback, "/api/instances/{id}/rollback", Action::Rollback;
+}
+
+/// Query of a delete.
+#[derive(Deserialize)]
+pub(super) struct DeleteQuery {
+    #[serde(default)]
+    purge: bool,
+}
+
+/// Removes it, in whatever state it is. Its data is kept for its owner unless `purge` is set.
+#[utoipa::path(
+    delete, path = "/api/instances/{id}", tag = "actions", security(("deploy" = [])),
+    params(("id" = InstanceId, Path), ("purge" = Option<bool>, Query, description = "its data too")),
+    responses((status = 202, body = OperationAnswer), (status = 404, body = ProblemBody))
+)]
+pub(super) async fn delete(
+    State(requests): State<Requests>,
+    Id(id): Id<InstanceId>,
+    Params(query): Params<DeleteQuery>,
+) -> Answer {
+    act(requests, id, Action::Delete { purge: query.purge }).await
+}
+
+/// What a proof of the isolation found.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ProbeAnswer {
+    /// Whether instances are shut off as they must be.
+    proven: bool,
+    /// Why not, or why that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// Proves the isolation again, now.
+#[utoipa::path(
+    post, path = "/api/isolation/probe", tag = "actions", security(("deploy" = [])),
+    responses((status = 200, body = ProbeAnswer))
+)]
+pub(super) async fn probe(State(requests): State<Requests>) -> Json<ProbeAnswer> {
+    let context = &requests.context;
+    let verdict = isolation::prove(&context.config, context.engine.as_ref(), &context.isolation).await;
+    Json(match verdict {
+        Verdict::Proven => ProbeAnswer { proven: true, reason: None },
+        Verdict::Pending(reason) | Verdict::Closed(reason) => {
+            ProbeAnswer { proven: false, reason: Some(reason) }
+        }
+    })
+}

@@ -1,0 +1,194 @@
+//! Reads of instances, and what the router and the housekeeping write about them.
+
+use control_api::deploy::InstanceState;
+use control_api::ids::{InstanceId, UserId};
+use control_api::names::{Slug, Username};
+
+use super::rows::{InstanceRow, parsed};
+use super::{Store, StoreResult};
+use crate::model::Instance;
+
+/// Which instances to list.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// Only those in this state.
+    pub state: Option<InstanceState>,
+    /// Only those of this owner.
+    pub owner: Option<UserId>,
+    /// At most this many.
+    pub limit: u32,
+    /// Continue after this instance.
+    pub after: Option<InstanceId>,
+}
+
+impl Store {
+    /// One instance, deleted or not.
+    pub async fn instance(&self, id: InstanceId) -> StoreResult<Option<Instance>> {
+        let id = id.to_string();
+        let row = sqlx::query_as!(InstanceRow, "SELECT * FROM instances WHERE id = ?", id)
+            .fetch_optional(self.db.reader())
+            .await?;
+        row.map(Instance::try_from).transpose()
+    }
+
+    /// The instance that has the slug now.
+    pub async fn by_slug(&self, slug: &Slug) -> StoreResult<Option<Instance>> {
+        let slug = slug.as_str();
+        let row = sqlx::query_as!(
+            InstanceRow,
+            "SELECT * FROM instances WHERE slug = ? AND deleted_at IS NULL",
+            slug
+        )
+        .fetch_optional(self.db.reader())
+        .await?;
+        row.map(Instance::try_from).transpose()
+    }
+
+    /// The instance of an owner.
+    pub async fn by_owner(&self, owner: UserId) -> StoreResult<Option<Instance>> {
+        let owner = owner.to_string();
+        let row = sqlx::query_as!(
+            InstanceRow,
+            "SELECT * FROM instances WHERE owner_id = ? AND deleted_at IS NULL",
+            owner
+        )
+        .fetch_optional(self.db.reader())
+        .await?;
+        row.map(Instance::try_from).transpose()
+    }
+
+    /// The instance of an owner, by the owner's name.
+    pub async fn by_username(&self, username: &Username) -> StoreResult<Option<Instance>> {
+        let username = username.as_str();
+        let row = sqlx::query_as!(
+            InstanceRow,
+            "SELECT * FROM instances WHERE username = ? AND deleted_at IS NULL ORDER BY id DESC LIMIT 1",
+            username
+        )
+        .fetch_optional(self.db.reader())
+        .await?;
+        row.map(Instance::try_from).transpose()
+    }
+
+    /// Instances that are not deleted, in the order of their ids.
+    pub async fn page(&self, page: Page) -> StoreResult<Vec<Instance>> {
+        let state = page.state.map(InstanceState::as_str);
+        let owner = page.owner.map(|id| id.to_string());
+        let after = page.after.map(|id| id.to_string()).unwrap_or_default();
+        let rows = sqlx::query_as!(
+            InstanceRow,
+            "SELECT * FROM instances
+             WHERE deleted_at IS NULL AND (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR owner_id = ?2)
+               AND id > ?3
+             ORDER BY id LIMIT ?4",
+            state,
+            owner,
+            after,
+            page.limit
+        )
+        .fetch_all(self.db.reader())
+        .await?;
+        rows.into_iter().map(Instance::try_from).collect()
+    }
+
+    /// Every instance that is not deleted: what a sweep compares with Docker's list.
+    pub async fn live(&self) -> StoreResult<Vec<Instance>> {
+        let rows = sqlx::query_as!(InstanceRow, "SELECT * FROM instances WHERE deleted_at IS NULL")
+            .fetch_all(self.db.reader())
+            .await?;
+        rows.into_iter().map(Instance::try_from).collect()
+    }
+
+    /// Instances that are ready, are wanted awake, have no work under way, and were neither used nor started
+    /// since `since`.
+    pub async fn idle_since(&self, since: i64) -> StoreResult<Vec<Instance>> {
+        let rows = sqlx::query_as!(
+            InstanceRow,
+            "SELECT * FROM instances i
+             WHERE deleted_at IS NULL AND state = 'ready' AND desired = 'awake' AND change = 'none'
+               AND COALESCE(last_activity_at, 0) < ?1 AND COALESCE(ready_at, created_at) < ?1
+               AND NOT EXISTS (SELECT 1 FROM operations o
+                               WHERE o.instance_id = i.id AND o.state IN ('queued', 'running'))",
+            since
+        )
+        .fetch_all(self.db.reader())
+        .await?;
+        rows.into_iter().map(Instance::try_from).collect()
+    }
+
+    /// Writes down use that the router saw, never backwards and never from the future; and that the router
+    /// has reported.
+    pub async fn record_activity(&self, uses: &[(InstanceId, i64)]) -> StoreResult<()> {
+        let now = self.now();
+        let mut tx = self.db.begin().await?;
+        for (id, at) in uses {
+            let (id, at) = (id.to_string(), (*at).min(now));
+            sqlx::query!(
+                "UPDATE instances SET last_activity_at = MAX(COALESCE(last_activity_at, 0), ?) WHERE id = ?",
+                at,
+                id
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+        let now = now.to_string();
+        sqlx::query!(
+            "INSERT INTO settings (name, value) VALUES ('router_reported_at', ?)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            now
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// When the router last reported.
+    pub async fn router_reported_at(&self) -> StoreResult<Option<i64>> {
+        let value = self.setting("router_reported_at").await?;
+        value.map(|text| parsed("router_reported_at", &text)).transpose()
+    }
+
+    /// A value kept over restarts.
+    pub async fn setting(&self, name: &str) -> StoreResult<Option<String>> {
+        Ok(sqlx::query_scalar!("SELECT value FROM settings WHERE name = ?", name)
+            .fetch_optional(self.db.reader())
+            .await?)
+    }
+
+    /// Keeps a value over restarts.
+    pub async fn set_setting(&self, name: &str, value: &str) -> StoreResult<()> {
+        sqlx::query!(
+            "INSERT INTO settings (name, value) VALUES (?, ?)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            name,
+            value
+        )
+        .execute(self.db.writer())
+        .await?;
+        Ok(())
+    }
+
+    /// Forgets every address that was ever given out: there is no instance, and the subnet is another.
+    pub async fn forget_addresses(&self) -> StoreResult<()> {
+        sqlx::query!("DELETE FROM addresses WHERE instance_id IS NULL").execute(self.db.writer()).await?;
+        Ok(())
+    }
+
+    /// Deleted instances that authz-service has not been told about.
+    pub async fn to_forget(&self) -> StoreResult<Vec<InstanceId>> {
+        let ids = sqlx::query_scalar!("SELECT id FROM instances WHERE forget_pending = 1")
+            .fetch_all(self.db.reader())
+            .await?;
+        ids.iter().map(|id| parsed("id", id)).collect()
+    }
+
+    /// authz-service knows.
+    pub async fn forgotten(&self, id: InstanceId) -> StoreResult<()> {
+        let id = id.to_string();
+        sqlx::query!("UPDATE instances SET forget_pending = 0 WHERE id = ?", id)
+            .execute(self.db.writer())
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,203 @@
+//! What the reconciler writes after a step: one transaction for the instance, its operation and the ledger,
+//! so that a crash sees either all of a step's outcome or nothing of it.
+
+use control_api::deploy::{InstanceState, ProviderSummary};
+use control_api::ids::{InstanceId, OperationId};
+
+use super::events::record;
+use super::{ADDRESS_QUARANTINE_MS, SLUG_QUARANTINE_MS, Store, StoreResult, int};
+use crate::model::{Change, Entry, Goal, Instance, Stage};
+
+/// The outcome of a step; whatever is `None` stays as it is.
+#[derive(Clone, Default)]
+pub struct Update<'a> {
+    /// What is published, and why it is so.
+    pub state: Option<(InstanceState, Option<&'a str>)>,
+    /// From this change to that one; nothing happens where it is another by now.
+    pub change: Option<(Change, Change)>,
+    /// From this goal to that one, likewise.
+    pub goal: Option<(Goal, Goal)>,
+    /// Whether a container of the generation exists.
+    pub made: Option<bool>,
+    /// The generation.
+    pub generation: Option<u64>,
+    /// The image that it runs or will run.
+    pub image: Option<&'a str>,
+    /// The image before.
+    pub previous_image: Option<&'a str>,
+    /// Where an upgrade goes; while it is tried, where it came from.
+    pub target_image: Option<&'a str>,
+    /// What the container was made from.
+    pub spec_hash: Option<&'a str>,
+    /// The app knows its owner.
+    pub registered: bool,
+    /// It serves: sets `ready_at` and `ever_ready`.
+    pub ready: bool,
+    /// The provider as the configuration file says.
+    pub provider: Option<Option<&'a ProviderSummary>>,
+    /// It fell over.
+    pub failure: bool,
+    /// The address goes back into quarantine.
+    pub release: bool,
+    /// How far the operation is; begins it where it was queued, and ends its waiting.
+    pub stage: Option<(OperationId, Stage)>,
+    /// Why the operation will end as failed.
+    pub verdict: Option<(OperationId, &'a str)>,
+    /// For the ledger.
+    pub event: Option<Entry<'a>>,
+}
+
+impl Store {
+    /// Writes the outcome of a step.
+    pub async fn apply(&self, id: InstanceId, update: &Update<'_>) -> StoreResult<()> {
+        let (id, now) = (id.to_string(), self.now());
+        let mut tx = self.db.begin().await?;
+        let (state, reason) = update.state.map_or((None, None), |(s, reason)| (Some(s.as_str()), reason));
+        let (from, to) = update.change.map_or((None, None), |(a, b)| (Some(a.as_str()), Some(b.as_str())));
+        let (goal_from, goal_to) =
+            update.goal.map_or((None, None), |(a, b)| (Some(a.as_str()), Some(b.as_str())));
+        let generation = update.generation.map(int);
+        let (made, registered, ready) = (update.made, update.registered, update.ready);
+        let new_provider = update.provider.is_some();
+        let provider = update.provider.flatten();
+        let (kind, model, base_url) = (
+            provider.map(|p| p.kind.as_str()),
+            provider.and_then(|p| p.model.as_deref()),
+            provider.and_then(|p| p.base_url.as_deref()),
+        );
+        sqlx::query!(
+            "UPDATE instances SET
+                 state = COALESCE(?2, state),
+                 reason = CASE WHEN ?2 IS NULL THEN reason ELSE ?3 END,
+                 change = CASE WHEN change = ?4 THEN ?5 ELSE change END,
+                 desired = CASE WHEN desired = ?6 THEN ?7 ELSE desired END,
+                 container_made = COALESCE(?8, container_made),
+                 generation = COALESCE(?9, generation),
+                 image_id = COALESCE(?10, image_id),
+                 previous_image_id = COALESCE(?11, previous_image_id),
+                 spec_hash = COALESCE(?12, spec_hash),
+                 owner_registered = CASE WHEN ?13 THEN 1 ELSE owner_registered END,
+                 ever_ready = CASE WHEN ?14 THEN 1 ELSE ever_ready END,
+                 ready_at = CASE WHEN ?14 THEN ?15 ELSE ready_at END,
+                 provider_kind = CASE WHEN ?16 THEN ?17 ELSE provider_kind END,
+                 provider_model = CASE WHEN ?16 THEN ?18 ELSE provider_model END,
+                 provider_base_url = CASE WHEN ?16 THEN ?19 ELSE provider_base_url END,
+                 target_image_id = COALESCE(?20, target_image_id)
+             WHERE id = ?1",
+            id,
+            state,
+            reason,
+            from,
+            to,
+            goal_from,
+            goal_to,
+            made,
+            generation,
+            update.image,
+            update.previous_image,
+            update.spec_hash,
+            registered,
+            ready,
+            now,
+            new_provider,
+            kind,
+            model,
+            base_url,
+            update.target_image
+        )
+        .execute(&mut *tx)
+        .await?;
+        if update.failure {
+            sqlx::query!("INSERT INTO failures (instance_id, at) VALUES (?, ?)", id, now)
+                .execute(&mut *tx)
+                .await?;
+        }
+        if update.release {
+            release_address(&mut tx, &id, now).await?;
+        }
+        if let Some((operation, stage)) = update.stage {
+            let (operation, stage) = (operation.to_string(), stage.as_str());
+            sqlx::query!(
+                "UPDATE operations
+                 SET state = 'running', step = ?, started_at = COALESCE(started_at, ?), waiting = NULL
+                 WHERE id = ? AND state IN ('queued', 'running')",
+                stage,
+                now,
+                operation
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+        if let Some((operation, verdict)) = update.verdict {
+            let operation = operation.to_string();
+            sqlx::query!(
+                "UPDATE operations SET verdict = COALESCE(verdict, ?), waiting = NULL WHERE id = ?",
+                verdict,
+                operation
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+        if let Some(entry) = &update.event {
+            record(&mut tx, &id, entry, now).await?;
+        }
+        tx.commit().await?;
+        self.changed();
+        Ok(())
+    }
+
+    /// Writes down that the last trace of an instance is gone, unless it was revived meanwhile (answers
+    /// whether it was not). The slug is kept for its owner, the address rests, and authz-service is to be
+    /// told.
+    pub async fn erased(&self, instance: &Instance, entry: &Entry<'_>) -> StoreResult<bool> {
+        let (id, slug, owner) =
+            (instance.id.to_string(), instance.slug.as_str(), instance.owner_id.to_string());
+        let now = self.now();
+        let mut tx = self.db.begin().await?;
+        let desired = instance.goal.as_str();
+        let done = sqlx::query!(
+            "UPDATE instances
+             SET deleted_at = ?, state = 'deleting', reason = NULL, container_made = 0, change = 'none',
+                 owner_registered = 0, forget_pending = 1
+             WHERE id = ? AND desired = ? AND deleted_at IS NULL",
+            now,
+            id,
+            desired
+        )
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        release_address(&mut tx, &id, now).await?;
+        let free_at = now + SLUG_QUARANTINE_MS;
+        sqlx::query!(
+            "INSERT INTO slugs (slug, last_owner, free_at) VALUES (?, ?, ?)
+             ON CONFLICT (slug) DO UPDATE SET last_owner = excluded.last_owner, free_at = excluded.free_at",
+            slug,
+            owner,
+            free_at
+        )
+        .execute(&mut *tx)
+        .await?;
+        record(&mut tx, &id, entry, now).await?;
+        tx.commit().await?;
+        self.changed();
+        Ok(true)
+    }
+}
+
+async fn release_address(
+    tx: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
+    id: &str,
+    now: i64,
+) -> StoreResult<()> {
+    let free_at = now + ADDRESS_QUARANTINE_MS;
+    sqlx::query!("UPDATE addresses SET instance_id = NULL, free_at = ? WHERE instance_id = ?", free_at, id)
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query!("UPDATE instances SET shard = NULL, address = NULL WHERE id = ?", id)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
