@@ -4,7 +4,7 @@
 #![expect(clippy::print_stdout, reason = "it talks to a developer")]
 #![expect(clippy::expect_used, reason = "a preview may fail loudly")]
 
-#[allow(dead_code, clippy::wildcard_imports, reason = "shared with the tests, which use all of it")]
+#[allow(dead_code, reason = "shared with the tests, which use all of it")]
 #[path = "../tests/api/fakes.rs"]
 mod fakes;
 
@@ -81,21 +81,26 @@ async fn main() {
     orders(&fakes);
     let (authz, deploy) = fakes.start().await;
     let (authz, deploy) = (authz.to_string(), deploy.to_string());
-    let config = Config::from_env(&mut EnvReader::from_pairs([
+    // PORTAL_LISTEN, PORTAL_ADMIN_LISTEN and PORTAL_PUBLIC_URL move it where 3081 is taken.
+    let own = std::env::vars().filter(|(name, _)| name.starts_with("PORTAL_"));
+    let made_up = [
         ("BEAVER_AUTHZ_URL", authz.as_str()),
         ("BEAVER_DEPLOY_URL", deploy.as_str()),
         ("AUTHZ_INTERNAL_TOKEN", AUTHZ_TOKEN),
         ("DEPLOY_API_TOKEN", DEPLOY_TOKEN),
-    ]));
+    ];
+    let made_up = made_up.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let config = Config::from_env(&mut EnvReader::from_pairs(own.chain(made_up)));
     let config = config.expect("a configuration");
-    let listeners = Listeners::bind(&config).await.expect("ports 3081 and 3082");
+    let public = config.public.as_str().to_owned();
+    let listeners = Listeners::bind(&config).await.expect("free ports");
     let lifecycle = Lifecycle::new();
     App::start(config, listeners, Clock::manual(at(NOW)), &lifecycle).expect("a portal");
-    println!("http://localhost:3081, with a cookie beaver_sid of:");
+    println!("{public}, with a cookie beaver_sid of:");
     for secret in fakes.world().sessions.keys() {
         println!("  {secret}");
     }
-    println!("http://localhost:3081/login takes the name of a scene and \"password of <name>\".");
+    println!("{public}/login takes the name of a scene and \"password of <name>\".");
     let switch = |name: &str| std::env::temp_dir().join(name);
     let (no_authz, no_deploy) = (switch("preview-authz-down"), switch("preview-deploy-down"));
     println!("A neighbour is down while {} or {} exists.", no_authz.display(), no_deploy.display());

@@ -175,7 +175,7 @@ impl IntoResponse for PageError {
         };
         let (title, text) = self.words();
         let (link, link_text) = self.way_on();
-        let shell = Shell::visitor();
+        let shell = Shell::anybody();
         let request_id = &current_request_id();
         let view = FailurePage {
             shell,

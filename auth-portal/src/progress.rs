@@ -13,8 +13,10 @@ use crate::text::{Texts, fill};
 pub(crate) enum Progress {
     /// Under way or waiting.
     Working(Working),
-    /// Ready.
+    /// Ready, and no provider is chosen yet.
     Done,
+    /// Ready, and nothing is left to be set up.
+    Settled,
     /// Ended without an instance that runs.
     Failed {
         reason: String,

@@ -54,12 +54,16 @@ pub(crate) async fn standing(
 }
 
 async fn of_instance(portal: &Portal, instance: &InstanceView, t: &Texts) -> Result<Standing, ApiError> {
-    if let Some(id) = instance.operation_id
-        && let Some(operation) = operation(portal, id).await?
-    {
-        return Ok(Standing { progress: from_operation(&operation, t), follow: Some(id) });
-    }
-    Ok(Standing { progress: from_instance(instance, t), follow: None })
+    let work = match instance.operation_id {
+        Some(id) => operation(portal, id).await?,
+        None => None,
+    };
+    let progress = work.as_ref().map_or_else(|| from_instance(instance, t), |work| from_operation(work, t));
+    let progress = match progress {
+        Progress::Done if instance.provider.is_some() => Progress::Settled,
+        other => other,
+    };
+    Ok(Standing { progress, follow: work.map(|work| work.operation_id) })
 }
 
 /// The instance is not on record (yet, or any more): the operation of the order has the last word.
@@ -88,6 +92,7 @@ pub(crate) fn field_faults(problem: &Problem, labels: &[(&str, &str)]) -> FormFa
             None => faults.add_form(&sentence(path, message)),
         }
     }
+    faults.sort(labels);
     if faults.is_empty() {
         faults.add_form(problem.detail.as_deref().unwrap_or(&problem.title));
     }

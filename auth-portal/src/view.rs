@@ -1,7 +1,5 @@
 //! What every page has in common: the frame's data, rendering, and the faults of a form.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
@@ -17,6 +15,8 @@ pub(crate) struct Shell {
     pub(crate) assets: &'static AssetUrls,
     /// Who is signed in.
     pub(crate) user: Option<SignedInAs>,
+    /// Whether sign-in is offered: not where it is not known who is asking.
+    pub(crate) offers_sign_in: bool,
 }
 
 /// What the frame needs for the person who is signed in.
@@ -29,7 +29,12 @@ pub(crate) struct SignedInAs {
 impl Shell {
     /// The frame for a visitor.
     pub(crate) fn visitor() -> Self {
-        Self { t: &EN, assets: &URLS, user: None }
+        Self { t: &EN, assets: &URLS, user: None, offers_sign_in: true }
+    }
+
+    /// The frame for somebody who may or may not be signed in.
+    pub(crate) fn anybody() -> Self {
+        Self { offers_sign_in: false, ..Self::visitor() }
     }
 
     /// The frame for a person.
@@ -63,7 +68,7 @@ pub(crate) fn current_request_id() -> String {
 /// What is wrong with a form: by field, and with the whole.
 #[derive(Debug, Default)]
 pub(crate) struct FormFaults {
-    fields: BTreeMap<String, String>,
+    fields: Vec<(String, String)>,
     form: Option<String>,
     detail: Option<String>,
 }
@@ -83,7 +88,9 @@ impl FormFaults {
 
     /// Adds a fault of one field; the first one of a field stays.
     pub(crate) fn add(&mut self, name: &str, message: impl Into<String>) {
-        self.fields.entry(name.to_owned()).or_insert_with(|| message.into());
+        if self.at(name).is_none() {
+            self.fields.push((name.to_owned(), message.into()));
+        }
     }
 
     /// Adds a fault of the whole form.
@@ -103,7 +110,7 @@ impl FormFaults {
 
     /// The message at a field.
     pub(crate) fn at(&self, name: &str) -> Option<&str> {
-        self.fields.get(name).map(String::as_str)
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, message)| message.as_str())
     }
 
     /// The message over the form.
@@ -122,8 +129,13 @@ impl FormFaults {
     }
 
     /// The fields at fault, for the summary's links.
-    pub(crate) fn list(&self) -> impl Iterator<Item = (&String, &String)> {
-        self.fields.iter()
+    pub(crate) fn list(&self) -> &[(String, String)] {
+        &self.fields
+    }
+
+    /// Puts the faults in the order of the form's fields.
+    pub(crate) fn sort(&mut self, labels: &[(&str, &str)]) {
+        self.fields.sort_by_key(|(name, _)| labels.iter().position(|(field, _)| field == name));
     }
 }
 

@@ -8,7 +8,7 @@ use axum::response::Response;
 use control_api::authz::OrderState;
 use control_api::client::ApiError;
 use control_api::codes;
-use control_api::deploy::{InstanceState, InstanceView, OperationView};
+use control_api::deploy::{InstanceState, InstanceView, OperationKind, OperationView};
 use http::{HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -52,8 +52,8 @@ enum Standing {
     None {
         title: &'static str,
         text: String,
-        /// The order is under way: watch it, do not order again.
-        watch: bool,
+        /// The words on the link to the progress page; without it a new one can be ordered here.
+        watch: Option<&'static str>,
     },
     /// deploy-control is away.
     Unreachable,
@@ -109,7 +109,8 @@ fn describe(state: InstanceState) -> (&'static str, &'static str, &'static str, 
     match state {
         InstanceState::Pending => (t.pending, t.pending_text, "moving", watch),
         InstanceState::Creating => (t.creating, t.creating_text, "moving", watch),
-        InstanceState::Starting => (t.starting, t.starting_text, "moving", watch),
+        // A restart or a wake ends in seconds, and the page follows it.
+        InstanceState::Starting => (t.starting, t.starting_text, "moving", Offers::default()),
         InstanceState::Ready => (t.ready, t.ready_text, "good", open(a.open, &["sleep", "restart", "stop"])),
         InstanceState::Asleep => (t.asleep, t.asleep_text, "calm", open(a.open_wake, &["stop"])),
         InstanceState::Stopped => {
@@ -233,7 +234,7 @@ async fn standing(portal: &Portal, session: &Session) -> Result<(Standing, bool)
         Some(id) => operation(portal, id).await?.filter(|operation| !operation.state.is_final()),
         None => None,
     };
-    let moving = work.is_some() || describe(instance.state).2 == "moving";
+    let moving = work.is_some() || matches!(describe(instance.state).2, "moving" | "warn");
     Ok((Standing::Known(Box::new(card(&instance, work, portal.clock.now()))), moving))
 }
 
@@ -244,13 +245,15 @@ fn without(session: &Session) -> Standing {
     let reason = order.reason.clone();
     match order.state {
         OrderState::Queued => {
-            Standing::None { title: t.order_waits, text: reason.unwrap_or_default(), watch: true }
+            Standing::None { title: t.order_waits, text: reason.unwrap_or_default(), watch: Some(t.watch) }
         }
-        OrderState::Refused => {
-            Standing::None { title: t.order_refused, text: reason.unwrap_or_default(), watch: true }
-        }
+        OrderState::Refused => Standing::None {
+            title: t.order_refused,
+            text: reason.unwrap_or_default(),
+            watch: Some(t.order_mend),
+        },
         OrderState::Accepted => {
-            Standing::None { title: t.none_title, text: t.none_text.to_owned(), watch: false }
+            Standing::None { title: t.none_title, text: t.none_text.to_owned(), watch: None }
         }
     }
 }
@@ -262,6 +265,7 @@ fn card(instance: &InstanceView, work: Option<OperationView>, now: Timestamp) ->
         let title = provider_title(&provider.kind);
         provider.model.as_ref().map_or(title.to_owned(), |model| format!("{title}, {model}"))
     });
+    let is_new = work.as_ref().is_some_and(|work| work.kind == OperationKind::Register);
     let under_way = work.map(|operation| UnderWay {
         title: if operation.step_title.is_empty() {
             EN.account.under_way.to_owned()
@@ -272,7 +276,7 @@ fn card(instance: &InstanceView, work: Option<OperationView>, now: Timestamp) ->
     });
     // While something is at work, another order would only be refused.
     let offers = match &under_way {
-        Some(_) => Offers { actions: &[], provider: false, ..offers },
+        Some(_) => Offers { actions: &[], provider: false, watch: is_new, ..offers },
         None => offers,
     };
     let actions = offers.actions.iter().map(|action| (*action, action_words(instance.state, action)));
@@ -316,8 +320,9 @@ mod tests {
         for state in InstanceState::ALL {
             let (word, text, _, offers) = describe(state);
             assert!(!word.is_empty() && !text.is_empty(), "{state:?}");
-            // These two end by themselves, and the page follows them.
-            let ends_by_itself = matches!(state, InstanceState::Deleting | InstanceState::Unknown);
+            // These end by themselves, and the page follows them.
+            let ends_by_itself =
+                matches!(state, InstanceState::Starting | InstanceState::Deleting | InstanceState::Unknown);
             let has_way = offers.open.is_some() || !offers.actions.is_empty() || offers.watch;
             assert!(has_way || ends_by_itself, "{state:?}");
             for action in offers.actions {

@@ -153,6 +153,7 @@ fn parse(typed: &Typed, fields: &mut Fields) -> Result<Provider, FormFaults> {
         let label = labels(t).iter().find(|(name, _)| *name == field).map_or(field, |(_, label)| *label);
         faults.add(field, sentence(label, &message));
     }
+    faults.sort(&labels(t));
     if faults.is_empty() { Ok(provider) } else { Err(faults) }
 }
 

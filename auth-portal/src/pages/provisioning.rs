@@ -84,7 +84,7 @@ pub(crate) async fn show(
     let working = match look(&portal, &session).await.0 {
         Progress::Working(working) => working,
         Progress::Done => return Ok(redirect(ONBOARDING)),
-        Progress::Gone => return Ok(redirect("/account")),
+        Progress::Settled | Progress::Gone => return Ok(redirect("/account")),
         Progress::Failed { reason, refused } => {
             let slug = refused.then(|| session.view.user.username.to_string());
             return Ok(failed(&session, reason, slug, FormFaults::default(), StatusCode::OK));
@@ -227,7 +227,7 @@ impl Stream {
                 return false;
             }
             Progress::Done => self.send("done", &json!({ "location": ONBOARDING })).await,
-            Progress::Gone => self.send("done", &json!({ "location": "/account" })).await,
+            Progress::Settled | Progress::Gone => self.send("done", &json!({ "location": "/account" })).await,
             Progress::Failed { reason, .. } => {
                 // The page has the form for another try.
                 self.send("failed", &json!({ "reason": reason, "location": "/provisioning" })).await;

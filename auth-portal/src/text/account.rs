@@ -40,6 +40,7 @@ texts! {
                     one click.",
         order_waits: "Your instance is ordered and not yet taken up.",
         order_refused: "Your instance could not be ordered.",
+        order_mend: "Choose another name",
         done_start: "Your instance is starting.",
         done_stop: "Your instance is being stopped.",
         done_restart: "Your instance is restarting.",

@@ -25,6 +25,7 @@ texts! {
         submit: "Save and open my app",
         busy: "Saving, and restarting your app…",
         skip: "Skip for now",
+        keep: "Keep it as it is",
         current: "At the moment: {provider}",
         unknown: "Choose one of the four providers.",
         put_back: "With these settings your app did not start, so the old settings are back and it runs with \

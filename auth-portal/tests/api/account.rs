@@ -20,13 +20,13 @@ async fn every_state_has_its_words_and_its_way_on() {
     let table = [
         (InstanceState::Pending, "Waiting for its turn", "href=\"/provisioning\""),
         (InstanceState::Creating, "Being created", "href=\"/provisioning\""),
-        (InstanceState::Starting, "Starting", "href=\"/provisioning\""),
+        (InstanceState::Starting, "Starting", "data-poll=\"/account\""),
         (InstanceState::Ready, "Running", "action=\"/account/sleep\""),
         (InstanceState::Asleep, "Asleep", stop),
         (InstanceState::Stopped, "Stopped", start),
         (InstanceState::Failed, "Did not start", start),
         (InstanceState::Deleting, "Being removed", "alice.localhost:8088"),
-        (InstanceState::Unknown, "Not known", "alice.localhost:8088"),
+        (InstanceState::Unknown, "Not known", "data-poll=\"/account\""),
     ];
     for (state, word, way) in table {
         app.fakes.world().instances.get_mut(&id).expect("there").state = state;

@@ -11,9 +11,16 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use control_api::authz::*;
+use control_api::authz::{
+    HandoffAnswer, HandoffRequest, LoginAccountAnswer, LoginAccountRequest, OrderInstanceRequest, OrderState,
+    PortalSettings, ProvisioningView, RegisterAccountAnswer, RegisterAccountRequest, RegistrationMode,
+    SessionRequest, SessionView, UserView,
+};
 use control_api::codes;
-use control_api::deploy::*;
+use control_api::deploy::{
+    ConfigureProviderRequest, InstanceList, InstanceState, InstanceView, OperationKind, OperationState,
+    OperationView, ProviderSummary, ResolveRequest,
+};
 use control_api::ids::{InstanceId, OperationId, SessionId, UserId};
 use control_api::wire::WireSecret;
 use futures_util::StreamExt as _;

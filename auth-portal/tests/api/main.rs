@@ -1,11 +1,12 @@
 //! The portal in one process with fake neighbours: one file for each thing that it promises.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 mod account;
 mod app;
 mod authorize;
 mod csrf;
 mod failure;
-#[expect(clippy::wildcard_imports, reason = "the fakes speak the whole wire contract")]
 mod fakes;
 mod frame;
 mod login;
