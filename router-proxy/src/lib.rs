@@ -1,1 +1,23 @@
-//! Placeholder.
+//! router-proxy: takes requests for `<slug>.<base domain>`, lets the owner through and forwards them to the
+//! owner's container. A request walks through `proxy::accept` (guard and hyper), `proxy::handle` (checks,
+//! route, gate, readiness), `proxy::forward` (headers, connection, bodies) and back.
+
+mod activity;
+mod admission;
+mod app;
+pub mod config;
+mod error;
+mod gate;
+mod guard;
+pub mod healthcheck;
+pub mod limits;
+mod metrics;
+mod pages;
+mod proxy;
+mod request;
+mod response_headers;
+mod routes;
+mod upstream;
+mod wake;
+
+pub use app::App;

@@ -1,2 +1,24 @@
-//! Placeholder.
-fn main() {}
+//! router-proxy: the public edge in front of the instances. `router-proxy healthcheck` asks the running
+//! process whether it is ready, for container health checks.
+
+use std::process::ExitCode;
+
+use router_proxy::App;
+use router_proxy::config::Config;
+use router_proxy::limits::DRAIN;
+use service_kit::clock::Clock;
+use service_kit::env::EnvReader;
+use service_kit::lifecycle::StartError;
+use service_kit::server::bind;
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("healthcheck") {
+        return router_proxy::healthcheck::run();
+    }
+    service_kit::lifecycle::run("router-proxy", DRAIN, |lifecycle| async move {
+        let config = Config::from_env(&mut EnvReader::from_process()).map_err(StartError::Config)?;
+        let public = bind(config.listen, "ROUTER_LISTEN").await?;
+        let admin = bind(config.admin_listen, "ROUTER_ADMIN_LISTEN").await?;
+        App::start(config, Clock::system(), public, admin, &lifecycle).await
+    })
+}

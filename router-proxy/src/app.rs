@@ -1,0 +1,145 @@
+//! Puts the router together and starts its tasks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router as AdminRouter;
+use control_api::authz_client::AuthzClient;
+use control_api::deploy_client::DeployClient;
+use service_kit::clock::Clock;
+use service_kit::health::Health;
+use service_kit::http_client;
+use service_kit::lifecycle::{Lifecycle, StartError};
+use service_kit::metrics::Metrics;
+use service_kit::server;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::activity;
+use crate::config::Config;
+use crate::gate::Gate;
+use crate::metrics::RouterMetrics;
+use crate::pages::Pages;
+use crate::proxy::{Router, accept};
+use crate::routes::{RouteFiles, RouteTable, follow, watch};
+
+const ADMIN_BODY_LIMIT: usize = 16 * 1024;
+/// Caches and idle connections are looked through this often.
+const SWEEP_CONNECTIONS: Duration = Duration::from_secs(5);
+const SWEEPS_PER_CACHE_SWEEP: u32 = 12;
+
+/// The service.
+pub struct App;
+
+impl App {
+    /// Starts the router on its two listeners. Routes that are on disk are served from the first request on.
+    pub async fn start(
+        config: Config,
+        clock: Clock,
+        public: TcpListener,
+        admin: TcpListener,
+        lifecycle: &Lifecycle,
+    ) -> Result<(), StartError> {
+        if !config.is_https() {
+            tracing::warn!(
+                "DEPLOY_PUBLIC_SCHEME is http: cookies have neither Secure nor the __Host- prefix; \
+                 put TLS in front for anything but a trial"
+            );
+        }
+        let (health, metrics) = (Health::new(), Metrics::new());
+        let router_metrics = RouterMetrics::new(&metrics);
+        let router = build(config, clock, (&health, &router_metrics), lifecycle)?;
+        start_routes(&router, &health, lifecycle).await?;
+        router.gate.start(lifecycle);
+        start_tasks(&router, lifecycle);
+        let pages = AdminRouter::new().merge(health.router()).merge(metrics.router());
+        server::serve(lifecycle, "admin", admin, server::layers(pages, &metrics, ADMIN_BODY_LIMIT));
+        lifecycle.spawn_critical("router", accept(router, public));
+        Ok(())
+    }
+}
+
+fn build(
+    config: Config,
+    clock: Clock,
+    shared: (&Health, &RouterMetrics),
+    lifecycle: &Lifecycle,
+) -> Result<Arc<Router>, StartError> {
+    let http = http_client::build(http_client::internal())?;
+    let authz = AuthzClient::new(http.clone(), config.authz.clone(), config.token.clone());
+    let deploy = DeployClient::new(http, config.deploy.clone(), config.token.clone());
+    let gate = Gate::new(&config, authz, clock.clone(), shared, lifecycle)?;
+    Ok(Arc::new(Router {
+        table: Arc::new(RouteTable::new()),
+        gate,
+        deploy,
+        pages: Pages::new(&config.portal),
+        metrics: shared.1.clone(),
+        clock,
+        lifecycle: lifecycle.clone(),
+        stop_streams: CancellationToken::new(),
+        config,
+    }))
+}
+
+/// Reads the routes that are there, then follows the folder.
+async fn start_routes(
+    router: &Arc<Router>,
+    health: &Health,
+    lifecycle: &Lifecycle,
+) -> Result<(), StartError> {
+    let folder = router.config.routes_dir.clone();
+    let at_fault = |folder: &std::path::Path, error: &dyn std::fmt::Display| {
+        StartError::Other(format!("ROUTER_ROUTES_DIR {} cannot be used: {error}", folder.display()))
+    };
+    let named = folder.clone();
+    let work = tokio::task::spawn_blocking(move || {
+        std::fs::create_dir_all(&folder)?;
+        let watch = watch(&folder);
+        let mut files = RouteFiles::new(folder);
+        let changes = files.scan()?;
+        Ok::<_, std::io::Error>((watch, files, changes))
+    });
+    let (watch, files, changes) =
+        work.await.map_err(|e| at_fault(&named, &e))?.map_err(|e| at_fault(&named, &e))?;
+    router.table.apply(changes);
+    router.metrics.set_routes(router.table.len(), files.bad_count());
+    tracing::info!(routes = router.table.len(), folder = %named.display(), "route files read");
+    let report = (health.clone(), router.metrics.clone());
+    let rescan = router.config.timeouts.rescan;
+    let table = Arc::clone(&router.table);
+    lifecycle.spawn_critical("routes", follow(files, watch, table, report, rescan, lifecycle.stopping()));
+    Ok(())
+}
+
+fn start_tasks(router: &Arc<Router>, lifecycle: &Lifecycle) {
+    let times = router.config.timeouts.clone();
+    let (table, deploy) = (Arc::clone(&router.table), router.deploy.clone());
+    let report = activity::report(table, deploy, times.activity, lifecycle.stopping());
+    lifecycle.spawn_critical("activity", report);
+
+    let (sweeper, stopping) = (Arc::clone(router), lifecycle.stopping());
+    lifecycle.spawn_critical("sweep", async move {
+        let mut ticks = tokio::time::interval(SWEEP_CONNECTIONS);
+        let mut round: u32 = 0;
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => (),
+                () = stopping.cancelled() => return Ok(()),
+            }
+            sweeper.sweep_connections(sweeper.config.timeouts.upstream_idle);
+            round = round.wrapping_add(1);
+            if round.is_multiple_of(SWEEPS_PER_CACHE_SWEEP) {
+                sweeper.gate.sweep();
+            }
+        }
+    });
+
+    // Not tracked by the drain: it must not make a stop last as long as its pause.
+    let (stop_streams, stopping) = (router.stop_streams.clone(), lifecycle.stopping());
+    tokio::spawn(async move {
+        stopping.cancelled().await;
+        tokio::time::sleep(times.stream_drain).await;
+        stop_streams.cancel();
+    });
+}

@@ -1,0 +1,308 @@
+//! Follows HTTP/1 messages through a stream of bytes: where each head ends, how long its body is. Pure and
+//! incremental: any segmentation of the bytes gives the same result. It never says "deliver" across the end
+//! of a message, so that a fault in one request cannot touch the one before it.
+
+use super::head::{BodyFraming, Fault, check};
+use crate::limits::{MAX_HEADERS_BYTES, MAX_TARGET};
+
+/// Longest chunk-size line with its extensions, and longest trailer section.
+const MAX_CHUNK_LINE: usize = 1024;
+const MAX_TRAILERS: usize = 8 * 1024;
+/// Method and version beside the longest target.
+const MAX_REQUEST_LINE: usize = MAX_TARGET + 64;
+const H2_PREFACE_HEAD: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
+
+/// What to do with the bytes at the front.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// So many may be handed on.
+    Deliver(usize),
+    /// More must be read first.
+    NeedMore,
+    /// Not HTTP/1: hand on everything from here on.
+    PassThrough,
+    /// Refuse the request whose head begins here.
+    Refuse(Fault),
+    /// The body of a request that is under way is malformed: the connection cannot go on.
+    Abort(&'static str),
+}
+
+#[derive(Debug)]
+enum State {
+    /// So many bytes of the head were looked at already.
+    Head {
+        scanned: usize,
+    },
+    Length(u64),
+    Chunked(Chunk),
+    PassThrough,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Chunk {
+    Size {
+        value: u64,
+        digits: usize,
+    },
+    Extension {
+        len: usize,
+    },
+    SizeLf {
+        value: u64,
+    },
+    Data(u64),
+    DataCr,
+    DataLf,
+    /// `line` bytes of this line so far, `total` of all trailers.
+    Trailer {
+        line: usize,
+        total: usize,
+    },
+    TrailerLf {
+        line: usize,
+        total: usize,
+    },
+}
+
+/// The position of one connection in its messages.
+#[derive(Debug)]
+pub(super) struct Framing {
+    state: State,
+    extension_size: u64,
+    is_first: bool,
+}
+
+impl Framing {
+    pub(super) fn new() -> Self {
+        Self { state: State::Head { scanned: 0 }, extension_size: 0, is_first: true }
+    }
+
+    /// Whether the next byte begins a head.
+    pub(super) fn is_between_messages(&self) -> bool {
+        matches!(self.state, State::Head { .. })
+    }
+
+    /// Looks at the bytes that were read and not yet handed on.
+    pub(super) fn advance(&mut self, bytes: &[u8]) -> Step {
+        if bytes.is_empty() {
+            return Step::NeedMore;
+        }
+        match self.state {
+            State::PassThrough => Step::PassThrough,
+            State::Head { scanned } => self.head(bytes, scanned),
+            State::Length(left) => {
+                let take = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+                let left = left - take as u64;
+                self.state = if left == 0 { State::Head { scanned: 0 } } else { State::Length(left) };
+                Step::Deliver(take)
+            }
+            State::Chunked(chunk) => self.chunks(bytes, chunk),
+        }
+    }
+
+    fn head(&mut self, bytes: &[u8], scanned: usize) -> Step {
+        // RFC 9112, section 2.2: an empty line before a request is skipped.
+        let start = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+        if start > 0 {
+            return skip_empty_lines(&bytes[..start], bytes.len());
+        }
+        let mut previous = scanned.checked_sub(1).map(|i| bytes[i]);
+        for (index, &byte) in bytes.iter().enumerate().skip(scanned) {
+            match (previous, byte) {
+                (Some(b'\r'), b'\n') if bytes[..=index].ends_with(b"\r\n\r\n") => {
+                    return self.head_complete(&bytes[..=index]);
+                }
+                (Some(b'\r'), b'\n') => (),
+                (Some(b'\r'), _) => return Step::Refuse(Fault::Malformed("a bare carriage return")),
+                (_, b'\n') => return Step::Refuse(Fault::Malformed("a bare line feed")),
+                (_, 0) => return Step::Refuse(Fault::Malformed("a NUL byte")),
+                _ => (),
+            }
+            previous = Some(byte);
+        }
+        self.state = State::Head { scanned: bytes.len() };
+        if bytes.len() > MAX_REQUEST_LINE && !bytes[..MAX_REQUEST_LINE].contains(&b'\n') {
+            return Step::Refuse(Fault::TargetTooLong);
+        }
+        if bytes.len() > MAX_REQUEST_LINE + MAX_HEADERS_BYTES {
+            return Step::Refuse(Fault::HeadersTooLarge);
+        }
+        Step::NeedMore
+    }
+
+    fn head_complete(&mut self, head: &[u8]) -> Step {
+        let is_first = std::mem::take(&mut self.is_first);
+        if is_first && head == H2_PREFACE_HEAD {
+            self.state = State::PassThrough;
+            return Step::PassThrough;
+        }
+        self.state = match check(head) {
+            Err(fault) => return Step::Refuse(fault),
+            Ok(BodyFraming::Length(0)) => State::Head { scanned: 0 },
+            Ok(BodyFraming::Length(length)) => State::Length(length),
+            Ok(BodyFraming::Chunked) => State::Chunked(Chunk::Size { value: 0, digits: 0 }),
+        };
+        Step::Deliver(head.len())
+    }
+
+    fn chunks(&mut self, bytes: &[u8], mut chunk: Chunk) -> Step {
+        let mut at = 0;
+        while at < bytes.len() {
+            if let Chunk::Data(left) = chunk {
+                let take = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len() - at);
+                at += take;
+                let left = left - take as u64;
+                chunk = if left == 0 { Chunk::DataCr } else { Chunk::Data(left) };
+                continue;
+            }
+            match self.chunk_byte(chunk, bytes[at]) {
+                Ok(Some(next)) => chunk = next,
+                Ok(None) => {
+                    self.state = State::Head { scanned: 0 };
+                    return Step::Deliver(at + 1);
+                }
+                Err(reason) => return Step::Abort(reason),
+            }
+            at += 1;
+        }
+        self.state = State::Chunked(chunk);
+        Step::Deliver(at)
+    }
+
+    /// The state after one byte; `None` at the end of the message.
+    fn chunk_byte(&mut self, chunk: Chunk, byte: u8) -> Result<Option<Chunk>, &'static str> {
+        let next = match (chunk, byte) {
+            (Chunk::Size { value, digits }, _) if byte.is_ascii_hexdigit() => {
+                if digits >= 15 {
+                    return Err("a chunk is too large");
+                }
+                let digit = char::from(byte).to_digit(16).unwrap_or(0);
+                Chunk::Size { value: value * 16 + u64::from(digit), digits: digits + 1 }
+            }
+            (Chunk::Size { digits: 0, .. }, _) => return Err("a chunk has no size"),
+            (Chunk::Size { value, .. }, b'\r') => Chunk::SizeLf { value },
+            (Chunk::Size { value, .. }, b';') => {
+                self.extension_size = value;
+                Chunk::Extension { len: 0 }
+            }
+            (Chunk::Extension { .. }, b'\r') => Chunk::SizeLf { value: self.extension_size },
+            (Chunk::Extension { len }, b'\t' | 0x20..=0x7e | 0x80..) if len < MAX_CHUNK_LINE => {
+                Chunk::Extension { len: len + 1 }
+            }
+            (Chunk::SizeLf { value: 0 }, b'\n') => Chunk::Trailer { line: 0, total: 0 },
+            (Chunk::SizeLf { value }, b'\n') => Chunk::Data(value),
+            (Chunk::DataCr, b'\r') => Chunk::DataLf,
+            (Chunk::DataLf, b'\n') => Chunk::Size { value: 0, digits: 0 },
+            (Chunk::Trailer { line, total }, b'\r') => Chunk::TrailerLf { line, total },
+            (Chunk::Trailer { line: 0, .. }, b' ' | b'\t') => return Err("a trailer is folded"),
+            (Chunk::Trailer { line, total }, b'\t' | 0x20..=0x7e | 0x80..) if total < MAX_TRAILERS => {
+                Chunk::Trailer { line: line + 1, total: total + 1 }
+            }
+            (Chunk::TrailerLf { line: 0, .. }, b'\n') => return Ok(None),
+            (Chunk::TrailerLf { total, .. }, b'\n') => Chunk::Trailer { line: 0, total },
+            _ => return Err("the chunked body is malformed"),
+        };
+        Ok(Some(next))
+    }
+}
+
+/// Hands on whole CR LF pairs in front of a head.
+fn skip_empty_lines(prefix: &[u8], available: usize) -> Step {
+    let pairs = prefix.chunks(2).take_while(|pair| *pair == b"\r\n").count() * 2;
+    if pairs > 0 {
+        return Step::Deliver(pairs);
+    }
+    // A lone CR at the very end may yet get its LF.
+    if prefix == b"\r" && available == 1 {
+        Step::NeedMore
+    } else {
+        Step::Refuse(Fault::Malformed("a bare CR or LF"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Delivered bytes and how it ended, when the input comes in pieces of the given sizes.
+    fn run(input: &[u8], pieces: &[usize]) -> (Vec<u8>, String) {
+        let (mut framing, mut pending, mut out) = (Framing::new(), Vec::new(), Vec::new());
+        let mut rest = input;
+        let mut sizes = pieces.iter().copied().cycle();
+        loop {
+            match framing.advance(&pending) {
+                Step::Deliver(n) => out.extend(pending.drain(..n)),
+                Step::NeedMore if rest.is_empty() => {
+                    return (out, format!("open, between messages: {}", framing.is_between_messages()));
+                }
+                Step::NeedMore => {
+                    let take = sizes.next().unwrap_or(1).clamp(1, rest.len());
+                    pending.extend_from_slice(&rest[..take]);
+                    rest = &rest[take..];
+                }
+                Step::PassThrough => {
+                    out.append(&mut pending);
+                    out.extend_from_slice(rest);
+                    return (out, "pass through".to_owned());
+                }
+                end => return (out, format!("{end:?}")),
+            }
+        }
+    }
+
+    const SAMPLES: &[&str] = &[
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\nPOST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\n\r\n",
+        "\r\n\r\nPOST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nA: b\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\nHost: a\n\n",
+        "GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n",
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0",
+        "GET / HTTP/1.1\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ];
+
+    #[test]
+    fn messages_are_followed_and_faults_are_found_at_their_own_message() {
+        let all = |i: usize| run(SAMPLES[i].as_bytes(), &[100_000]);
+        assert_eq!(all(0), (SAMPLES[0].into(), "open, between messages: true".into()));
+        assert_eq!(all(1), (SAMPLES[1].into(), "open, between messages: true".into()));
+        assert_eq!(all(2).0.len(), "GET / HTTP/1.1\r\nHost: a\r\n\r\n".len());
+        assert!(all(2).1.contains("line feed"));
+        assert!(all(3).0.is_empty() && all(3).1.contains("carriage return"));
+        assert!(all(4).1.contains("Abort"), "{}", all(4).1);
+        assert!(all(5).1.contains("Abort"), "{}", all(5).1);
+        assert_eq!(all(6), (SAMPLES[6].into(), "pass through".into()));
+        assert!(all(7).1.contains("Refuse"), "the preface counts at the start of a connection alone");
+    }
+
+    #[test]
+    fn an_endless_head_is_refused_in_time() {
+        let long_target = [b"GET /".as_slice(), &vec![b'x'; 20_000]].concat();
+        assert!(run(&long_target, &[999]).1.contains("TargetTooLong"));
+        let long_headers = [b"GET / HTTP/1.1\r\nX: ".as_slice(), &vec![b'x'; 60_000]].concat();
+        assert!(run(&long_headers, &[999]).1.contains("HeadersTooLarge"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_segmentation_gives_the_same_result(
+            sample in 0..SAMPLES.len(),
+            pieces in proptest::collection::vec(1_usize..20, 1..40),
+        ) {
+            let whole = run(SAMPLES[sample].as_bytes(), &[100_000]);
+            let cut = run(SAMPLES[sample].as_bytes(), &pieces);
+            // A body that breaks off is handed on as far as it was good: how far depends on the pieces.
+            if whole.1.starts_with("Abort") {
+                prop_assert_eq!(whole.1, cut.1);
+            } else {
+                prop_assert_eq!(whole, cut);
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), piece in 1_usize..50) {
+            let _ = run(&bytes, &[piece]);
+        }
+    }
+}

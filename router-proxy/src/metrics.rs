@@ -1,0 +1,116 @@
+//! The router's metrics. No label comes from outside: the slug is in the access log, not here.
+
+use std::sync::atomic::AtomicI64;
+
+use http::StatusCode;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use service_kit::metrics::Metrics;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ClassLabel {
+    class: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+const BUCKETS_SECONDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// Clones share the counters.
+#[derive(Clone, Debug)]
+pub(crate) struct RouterMetrics {
+    requests: Family<ClassLabel, Counter>,
+    upstream_errors: Family<KindLabel, Counter>,
+    upstream_seconds: Histogram,
+    gate: Family<KindLabel, Counter>,
+    tunnels: Gauge<i64, AtomicI64>,
+    routes: Gauge<i64, AtomicI64>,
+    bad_files: Gauge<i64, AtomicI64>,
+}
+
+impl RouterMetrics {
+    /// Makes the metrics and registers them.
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        let this = Self {
+            requests: Family::default(),
+            upstream_errors: Family::default(),
+            upstream_seconds: Histogram::new(BUCKETS_SECONDS),
+            gate: Family::default(),
+            tunnels: Gauge::default(),
+            routes: Gauge::default(),
+            bad_files: Gauge::default(),
+        };
+        let other = this.clone();
+        metrics.register(|registry| {
+            registry.register("router_requests", "Requests by status class", other.requests);
+            registry.register(
+                "router_upstream_errors",
+                "Failed exchanges with instances",
+                other.upstream_errors,
+            );
+            registry.register(
+                "router_upstream_duration_seconds",
+                "Time until the head of an instance's answer",
+                other.upstream_seconds,
+            );
+            registry.register(
+                "router_gate_refusals",
+                "Requests that the gate did not let through",
+                other.gate,
+            );
+            registry.register("router_active_tunnels", "Open WebSockets", other.tunnels);
+            registry.register("router_routes", "Routes in force", other.routes);
+            registry.register("router_bad_route_files", "Route files that cannot be used", other.bad_files);
+        });
+        this
+    }
+
+    pub(crate) fn request(&self, status: StatusCode) {
+        let class = match status.as_u16() / 100 {
+            1 => "1xx",
+            2 => "2xx",
+            3 => "3xx",
+            4 => "4xx",
+            _ => "5xx",
+        };
+        self.requests.get_or_create(&ClassLabel { class }).inc();
+    }
+
+    pub(crate) fn upstream_error(&self, kind: &'static str) {
+        self.upstream_errors.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    pub(crate) fn upstream_time(&self, seconds: f64) {
+        self.upstream_seconds.observe(seconds);
+    }
+
+    pub(crate) fn gate_refusal(&self, kind: &'static str) {
+        self.gate.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    pub(crate) fn set_routes(&self, routes: usize, bad_files: usize) {
+        self.routes.set(i64::try_from(routes).unwrap_or(i64::MAX));
+        self.bad_files.set(i64::try_from(bad_files).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a tunnel for as long as the answer lives.
+    pub(crate) fn tunnel(&self) -> TunnelCount {
+        self.tunnels.inc();
+        TunnelCount(self.tunnels.clone())
+    }
+}
+
+/// One open tunnel.
+pub(crate) struct TunnelCount(Gauge<i64, AtomicI64>);
+
+impl Drop for TunnelCount {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

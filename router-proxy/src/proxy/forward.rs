@@ -1,0 +1,238 @@
+//! A request that may pass, on its way to the instance, and the answer on its way back. Headers are made by
+//! pure functions; this file joins them to connections and bodies.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::answer_body::{AnswerBody, Cut, CutSignal, Idle, StreamBody};
+use super::handle::{Context, Router};
+use super::tunnel::Tunnel;
+use crate::activity::Meter;
+use crate::error::Refusal;
+use crate::gate::{Grant, StreamGuard};
+use crate::request::host::Host;
+use crate::request::kind::Kind;
+use crate::request::upstream_headers::{Facts, build};
+use crate::response_headers::clean;
+use crate::routes::Route;
+use crate::upstream::{Lease, Progress, UploadBody, Upstream, UpstreamError, send};
+
+/// Answers that are longer than this are watched like streams, because they take a while.
+const LONG_ANSWER: u64 = 1024 * 1024;
+
+/// What an exchange needs beside the request.
+struct Passage<'a> {
+    route: &'a Arc<Route>,
+    upstream: &'a Arc<Upstream>,
+    grant: Option<Grant>,
+    permit: OwnedSemaphorePermit,
+}
+
+/// What the instance answered.
+struct Answered {
+    response: Response<Incoming>,
+    lease: Lease,
+    progress: Arc<Progress>,
+}
+
+impl Router {
+    /// Sends the request on and the answer back.
+    pub(super) async fn forward(
+        &self,
+        route: &Arc<Route>,
+        host: &Host,
+        mut request: Request<Incoming>,
+        grant: Option<Grant>,
+        permit: OwnedSemaphorePermit,
+        mut context: Context,
+    ) -> Response<AnswerBody> {
+        let Some(upstream) = &route.upstream else {
+            return self.refuse(&Refusal::UpstreamFailed, context);
+        };
+        let upgrade = (context.kind == Kind::WebSocket).then(|| hyper::upgrade::on(&mut request));
+        let (head, body) = request.into_parts();
+        let facts = Facts {
+            peer: context.peer,
+            trusted: &self.config.trusted,
+            host,
+            scheme: self.config.public.scheme.as_str(),
+            port: self.config.public.port,
+            request_id: &context.request_id,
+            identity: grant.as_ref().map(|g| &g.identity.headers),
+            is_websocket: upgrade.is_some(),
+        };
+        let headers = build(head.headers, &facts);
+        let parts = upstream_head(head.method, &head.uri, headers);
+        let body = UploadBody::from_client(body);
+        let progress = body.progress();
+        let started = Instant::now();
+        let outcome = send(upstream, parts, body, &self.config.timeouts).await;
+        let elapsed = started.elapsed();
+        context.held.log.upstream_ms = Some(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+        context.held.log.bytes_in = progress.bytes();
+        self.metrics.upstream_time(elapsed.as_secs_f64());
+        let (response, lease) = match outcome {
+            Ok(answered) => answered,
+            Err(error) => return self.upstream_failed(&error, context),
+        };
+        // The answer may have taken its time: what was allowed at the gate may be so no more.
+        if grant.as_ref().is_some_and(|g| self.gate.revocations().is_revoked(&g.claims)) {
+            return self.refuse(&Refusal::SignedOut, context);
+        }
+        let passage = Passage { route, upstream, grant, permit };
+        let answered = Answered { response, lease, progress };
+        match (answered.response.status(), upgrade) {
+            (StatusCode::SWITCHING_PROTOCOLS, Some(client)) => {
+                self.switch(passage, answered, client, context)
+            }
+            (StatusCode::SWITCHING_PROTOCOLS, None) => {
+                self.metrics.upstream_error("unasked-101");
+                self.refuse(&Refusal::UpstreamFailed, context)
+            }
+            _ => self.answer(passage, answered, context),
+        }
+    }
+
+    fn upstream_failed(&self, error: &UpstreamError, context: Context) -> Response<AnswerBody> {
+        let (kind, refusal) = match error {
+            UpstreamError::Connect(_) => ("connect", Refusal::UpstreamFailed),
+            UpstreamError::Exchange(_) => ("exchange", Refusal::UpstreamFailed),
+            UpstreamError::Retired => ("retired", Refusal::UpstreamFailed),
+            UpstreamError::Timeout => ("timeout", Refusal::UpstreamTimeout),
+        };
+        self.metrics.upstream_error(kind);
+        tracing::warn!(slug = context.held.log.slug, %error, "an instance did not answer");
+        self.refuse(&refusal, context)
+    }
+
+    fn answer(&self, passage: Passage<'_>, answered: Answered, mut context: Context) -> Response<AnswerBody> {
+        let (mut head, body) = answered.response.into_parts();
+        let is_event_stream = is_event_stream(&head.headers);
+        let length = hyper::body::Body::size_hint(&body).exact();
+        clean(&mut head.headers);
+        head.version = Version::default();
+        head.extensions.clear();
+        context.held.log.status = head.status;
+        let takes_a_while = is_event_stream || length.is_none_or(|n| n > LONG_ANSWER);
+        let guard =
+            passage.grant.filter(|_| takes_a_while).map(|grant| self.gate.revocations().watch(&grant.claims));
+        let cut = takes_a_while.then(|| self.cut_signal(passage.upstream, guard.as_ref(), is_event_stream));
+        let times = &self.config.timeouts;
+        let idle = if is_event_stream || length.is_none() { times.stream_idle } else { times.answer_idle };
+        let meter =
+            takes_a_while.then(|| Meter::new(Arc::clone(&passage.route.activity), self.clock.clone()));
+        let mut stream = StreamBody {
+            body,
+            lease: Some(answered.lease),
+            held: context.held,
+            progress: answered.progress,
+            permit: Some(passage.permit),
+            meter,
+            guard,
+            cut,
+            idle: Idle::new(idle),
+            is_over: false,
+        };
+        stream.finish_if_empty();
+        Response::from_parts(head, AnswerBody::Stream(Box::new(stream)))
+    }
+
+    /// Ready when a stream must end before the instance ends it.
+    fn cut_signal(
+        &self,
+        upstream: &Arc<Upstream>,
+        guard: Option<&StreamGuard>,
+        is_event_stream: bool,
+    ) -> CutSignal {
+        let closed = guard.map(StreamGuard::closed).unwrap_or_default();
+        let retired = upstream.retired();
+        let stop = if is_event_stream { self.stop_streams.clone() } else { CancellationToken::new() };
+        Box::pin(async move {
+            tokio::select! {
+                () = closed.cancelled() => Cut::Broken("signed out"),
+                () = retired.cancelled() => Cut::Broken("container replaced"),
+                () = stop.cancelled() => Cut::Clean,
+            }
+        })
+    }
+
+    /// The upstream's 101, the only answer that switches protocols, and the tunnel behind it.
+    fn switch(
+        &self,
+        passage: Passage<'_>,
+        answered: Answered,
+        client: OnUpgrade,
+        mut context: Context,
+    ) -> Response<AnswerBody> {
+        let (head, body) = answered.response.into_parts();
+        let is_websocket = head
+            .headers
+            .get(header::UPGRADE)
+            .is_some_and(|u| u.as_bytes().eq_ignore_ascii_case(b"websocket"));
+        if !is_websocket {
+            self.metrics.upstream_error("other-upgrade");
+            return self.refuse(&Refusal::UpstreamFailed, context);
+        }
+        let mut upstream_response = Response::from_parts(head, body);
+        let server = hyper::upgrade::on(&mut upstream_response);
+        let mut headers = std::mem::take(upstream_response.headers_mut());
+        clean(&mut headers);
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        context.state.switch_to_tunnel();
+        context.held.log.status = StatusCode::SWITCHING_PROTOCOLS;
+        let guard = passage.grant.map(|grant| self.gate.revocations().watch(&grant.claims));
+        let tunnel = Tunnel {
+            client,
+            server,
+            lease: answered.lease,
+            permit: passage.permit,
+            held: context.held,
+            count: self.metrics.tunnel(),
+            meter: Meter::new(Arc::clone(&passage.route.activity), self.clock.clone()),
+            retired: passage.upstream.retired(),
+            guard,
+            stopping: self.lifecycle.stopping(),
+            idle: self.config.timeouts.stream_idle,
+        };
+        self.lifecycle.spawn("tunnel", tunnel.run());
+        let mut response = Response::new(AnswerBody::Nothing);
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *response.headers_mut() = headers;
+        response
+    }
+
+    /// Closes connections to instances that were idle for long.
+    pub(crate) fn sweep_connections(&self, limit: Duration) {
+        for route in self.table.all() {
+            if let Some(upstream) = &route.upstream {
+                upstream.sweep(limit);
+            }
+        }
+    }
+}
+
+/// Origin form and HTTP/1.1, whatever the client spoke.
+fn upstream_head(method: Method, uri: &Uri, headers: HeaderMap) -> http::request::Parts {
+    let mut request = Request::new(());
+    *request.method_mut() = method;
+    let target = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    *request.uri_mut() = Uri::from(target);
+    *request.version_mut() = Version::HTTP_11;
+    *request.headers_mut() = headers;
+    request.into_parts().0
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|media_type| {
+        media_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream")
+    })
+}

@@ -1,0 +1,11 @@
+//! The path of a request: accept, check, gate, forward, answer.
+
+mod accept;
+mod answer_body;
+mod forward;
+mod handle;
+mod request_log;
+mod tunnel;
+
+pub(crate) use accept::accept;
+pub(crate) use handle::Router;

@@ -1,0 +1,210 @@
+//! The headers that an instance gets: what the client sent, less everything that is between two hops, ours,
+//! or could be mistaken for ours, and then what the router says. Pure. Removal comes first, so that nothing
+//! that a client sends can take away or imitate what is added.
+
+use std::net::{IpAddr, SocketAddr};
+
+use control_api::claims::{
+    APP_COOKIE, HEADER_ASSERTION, HEADER_EMAIL, HEADER_USER_ID, HEADER_USERNAME, SESSION_COOKIE,
+    TRANSACTION_COOKIE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use service_kit::client_addr::TrustedProxies;
+
+use super::host::Host;
+
+/// Who is signed in, as header values made once for a session.
+#[derive(Clone, Debug)]
+pub(crate) struct IdentityHeaders {
+    pub(crate) user_id: HeaderValue,
+    pub(crate) username: HeaderValue,
+    pub(crate) email: HeaderValue,
+    /// Marked sensitive: never printed.
+    pub(crate) assertion: HeaderValue,
+}
+
+/// What the router knows about the request beside its headers.
+pub(crate) struct Facts<'a> {
+    pub(crate) peer: SocketAddr,
+    pub(crate) trusted: &'a TrustedProxies,
+    pub(crate) host: &'a Host,
+    /// The scheme and port that browsers use.
+    pub(crate) scheme: &'static str,
+    pub(crate) port: u16,
+    pub(crate) request_id: &'a HeaderValue,
+    /// `None` for a public route: then no identity is sent.
+    pub(crate) identity: Option<&'a IdentityHeaders>,
+    pub(crate) is_websocket: bool,
+}
+
+/// The prefix of API keys, which are for the router and not for the instance.
+const API_KEY_PREFIX: &str = "bvr_";
+
+/// Hop-by-hop fields (RFC 9110, section 7.6.1), those of proxies and connections, and `Expect`, which the
+/// router meets itself.
+const NOT_FORWARDED: &[&str] = &[
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "http2-settings",
+    "expect",
+    "host",
+];
+
+/// Removed because the router says them, or because frameworks take them for the client's address or URL.
+const OURS: &[&str] = &[
+    "forwarded",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "x-cluster-client-ip",
+    "x-original-host",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-request-id",
+];
+
+/// What `Connection` may never name away: it would let a client remove what others rely on.
+const NOT_NAMEABLE: &[&str] =
+    &["content-length", "authorization", "cookie", "origin", "content-type", "sec-websocket-key"];
+
+/// The headers for the instance.
+pub(crate) fn build(inbound: HeaderMap, facts: &Facts<'_>) -> HeaderMap {
+    let named = named_by_connection(&inbound);
+    let chain = forwarded_for(&inbound, facts);
+    let scheme = forwarded_scheme(&inbound, facts);
+    let mut out = HeaderMap::with_capacity(inbound.len() + 12);
+    let mut cookies: Vec<u8> = Vec::new();
+    let mut last: Option<HeaderName> = None;
+    for (name, value) in inbound {
+        // A HeaderMap gives the name of a repeated header once.
+        let Some(name) = name.or_else(|| last.clone()) else { continue };
+        last = Some(name.clone());
+        if name == header::COOKIE {
+            append_foreign_cookies(&mut cookies, value.as_bytes());
+        } else if passes(&name, &value, &named) {
+            out.append(name, value);
+        }
+    }
+    if let Ok(value) = HeaderValue::from_bytes(&cookies)
+        && !cookies.is_empty()
+    {
+        out.insert(header::COOKIE, value);
+    }
+    add_ours(&mut out, facts, &chain, scheme);
+    out
+}
+
+fn passes(name: &HeaderName, value: &HeaderValue, named: &[String]) -> bool {
+    let text = name.as_str();
+    let is_api_key = *name == header::AUTHORIZATION && is_api_key(value.as_bytes());
+    // Some servers turn `_` into `-`: then it could imitate any of ours (CVE-2015-1212 and its kin).
+    !(text.contains('_')
+        || text.starts_with("x-beaver")
+        || text.starts_with("x-forwarded")
+        || NOT_FORWARDED.contains(&text)
+        || OURS.contains(&text)
+        || named.iter().any(|n| n == text)
+        || is_api_key)
+}
+
+/// The names in `Connection`, less those that it may not name.
+fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .filter(|name| !name.is_empty() && !NOT_NAMEABLE.contains(&name.as_str()))
+        .collect()
+}
+
+fn is_api_key(value: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(value);
+    let mut words = text.split_ascii_whitespace();
+    words.next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"))
+        && words.next().is_some_and(|token| token.starts_with(API_KEY_PREFIX))
+}
+
+/// Whether a cookie of this name is the control plane's, with or without the prefix of https.
+pub(crate) fn is_own_cookie(name: &[u8]) -> bool {
+    let name = name.trim_ascii();
+    let prefixes: [&[u8]; 2] = [b"__host-", b"__secure-"];
+    let lower = name.to_ascii_lowercase();
+    let bare = prefixes.iter().find_map(|p| lower.strip_prefix(*p)).unwrap_or(&lower);
+    [SESSION_COOKIE, TRANSACTION_COOKIE, APP_COOKIE].iter().any(|own| own.as_bytes() == bare)
+}
+
+fn append_foreign_cookies(out: &mut Vec<u8>, line: &[u8]) {
+    for pair in line.split(|&b| b == b';') {
+        let pair = pair.trim_ascii();
+        let name = pair.split(|&b| b == b'=').next().unwrap_or_default();
+        if pair.is_empty() || is_own_cookie(name) {
+            continue;
+        }
+        if !out.is_empty() {
+            out.extend_from_slice(b"; ");
+        }
+        out.extend_from_slice(pair);
+    }
+}
+
+/// The peer, after what a trusted proxy already wrote there.
+fn forwarded_for(inbound: &HeaderMap, facts: &Facts<'_>) -> String {
+    let peer = facts.peer.ip().to_canonical();
+    let mut hops: Vec<String> = Vec::new();
+    if facts.trusted.contains(peer) {
+        let lines = inbound.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok());
+        let earlier = lines.flat_map(|line| line.split(','));
+        hops.extend(earlier.filter_map(|hop| hop.trim().parse::<IpAddr>().ok()).map(|ip| ip.to_string()));
+    }
+    hops.push(peer.to_string());
+    hops.join(", ")
+}
+
+fn forwarded_scheme(inbound: &HeaderMap, facts: &Facts<'_>) -> &'static str {
+    let told = inbound.get("x-forwarded-proto").filter(|_| facts.trusted.contains(facts.peer.ip()));
+    match told.map(HeaderValue::as_bytes) {
+        Some(b"https") => "https",
+        Some(b"http") => "http",
+        _ => facts.scheme,
+    }
+}
+
+fn add_ours(out: &mut HeaderMap, facts: &Facts<'_>, chain: &str, scheme: &'static str) {
+    // Everything here is made of parsed values; should one not fit a header, it is left out.
+    let mut put = |name: &'static str, value: Option<HeaderValue>| {
+        if let Some(value) = value {
+            out.insert(HeaderName::from_static(name), value);
+        }
+    };
+    let host = HeaderValue::from_str(&facts.host.to_header()).ok();
+    put("x-forwarded-host", host.clone());
+    put("host", host);
+    put("x-forwarded-for", HeaderValue::from_str(chain).ok());
+    put("x-forwarded-proto", Some(HeaderValue::from_static(scheme)));
+    put("x-forwarded-port", Some(HeaderValue::from(facts.host.port.unwrap_or(facts.port))));
+    put("x-request-id", Some(facts.request_id.clone()));
+    if let Some(identity) = facts.identity {
+        put(HEADER_USER_ID, Some(identity.user_id.clone()));
+        put(HEADER_USERNAME, Some(identity.username.clone()));
+        put(HEADER_EMAIL, Some(identity.email.clone()));
+        put(HEADER_ASSERTION, Some(identity.assertion.clone()));
+    }
+    if facts.is_websocket {
+        put("connection", Some(HeaderValue::from_static("Upgrade")));
+        put("upgrade", Some(HeaderValue::from_static("websocket")));
+    }
+}
+
+#[cfg(test)]
+#[path = "upstream_headers_tests.rs"]
+mod tests;

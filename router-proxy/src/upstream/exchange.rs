@@ -1,0 +1,189 @@
+//! One request and the head of its answer on a connection to the instance, and the connection's way back
+//! into the pool once both bodies are through.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response, Uri};
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::TrySendError;
+
+use super::body::{Progress, UploadBody};
+use super::pool::{Connection, Upstream};
+use crate::limits::Timeouts;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpstreamError {
+    /// No connection could be made.
+    #[error("no connection: {0}")]
+    Connect(#[source] std::io::Error),
+    /// The connection broke off or the answer is no HTTP.
+    #[error("the exchange failed: {0}")]
+    Exchange(#[source] hyper::Error),
+    /// The first byte did not come in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// The slug stands for another container now.
+    #[error("the container was replaced")]
+    Retired,
+}
+
+/// A connection in use. [`Lease::release`] gives it back; dropping it closes it.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    upstream: Arc<Upstream>,
+    connection: Connection,
+    progress: Arc<Progress>,
+}
+
+impl Lease {
+    /// Gives the connection back after the whole answer was read. An instance that answered before it had
+    /// the whole request loses its connection: what is left of the body would be read as a request.
+    pub(crate) fn release(self) {
+        if self.progress.sent_all() {
+            self.upstream.put_back(self.connection);
+        }
+    }
+}
+
+/// What is needed to say the same again.
+struct Replay {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Replay {
+    /// Only what has no effect when it is done twice, and only where there is no body to send again.
+    fn of(parts: &Parts, body: &UploadBody) -> Option<Self> {
+        let idempotent = matches!(
+            parts.method,
+            Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
+        );
+        (idempotent && body.is_end_stream()).then(|| Self {
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            headers: parts.headers.clone(),
+        })
+    }
+
+    fn into_request(self) -> Request<UploadBody> {
+        let mut request = Request::new(UploadBody::empty());
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.headers_mut() = self.headers;
+        request
+    }
+}
+
+/// Sends a request and waits for the answer's head. Retries once, on a new connection, when a reused one
+/// turned out to be closed.
+pub(crate) async fn send(
+    upstream: &Arc<Upstream>,
+    parts: Parts,
+    body: UploadBody,
+    times: &Timeouts,
+) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+    let retired = upstream.retired();
+    tokio::select! {
+        biased;
+        outcome = send_or_retry(upstream, parts, body, times) => outcome,
+        () = retired.cancelled() => Err(UpstreamError::Retired),
+    }
+}
+
+async fn send_or_retry(
+    upstream: &Arc<Upstream>,
+    parts: Parts,
+    body: UploadBody,
+    times: &Timeouts,
+) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+    let progress = body.progress();
+    let Some(connection) = upstream.checkout(times.upstream_idle).await else {
+        let request = Request::from_parts(parts, body);
+        return on_new_connection(upstream, request, progress, times).await;
+    };
+    let replay = Replay::of(&parts, &body);
+    let request = Request::from_parts(parts, body);
+    match exchange(upstream, connection, request, &progress, times).await {
+        Ok(answer) => Ok(answer),
+        Err(Failed::NeverSent(request)) => on_new_connection(upstream, *request, progress, times).await,
+        Err(Failed::Broken(error)) => match replay.filter(|_| is_stale(&error)) {
+            Some(replay) => {
+                let request = replay.into_request();
+                let progress = request.body().progress();
+                on_new_connection(upstream, request, progress, times).await
+            }
+            None => Err(UpstreamError::Exchange(error)),
+        },
+        Err(Failed::Timeout) => Err(UpstreamError::Timeout),
+    }
+}
+
+async fn on_new_connection(
+    upstream: &Arc<Upstream>,
+    request: Request<UploadBody>,
+    progress: Arc<Progress>,
+    times: &Timeouts,
+) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+    let connection = upstream.connect(times.connect).await.map_err(UpstreamError::Connect)?;
+    exchange(upstream, connection, request, &progress, times).await.map_err(|failed| match failed {
+        Failed::NeverSent(_) => UpstreamError::Connect(std::io::ErrorKind::NotConnected.into()),
+        Failed::Broken(error) => UpstreamError::Exchange(error),
+        Failed::Timeout => UpstreamError::Timeout,
+    })
+}
+
+/// The connection was closed under the request, before any answer. A parse error or a timeout is none.
+fn is_stale(error: &hyper::Error) -> bool {
+    let is_reset = std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<std::io::Error>())
+        .is_some_and(|io| {
+            use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+            matches!(io.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
+        });
+    error.is_incomplete_message() || error.is_canceled() || error.is_closed() || is_reset
+}
+
+enum Failed {
+    /// Not one byte went out: it may be sent again whatever it is.
+    NeverSent(Box<Request<UploadBody>>),
+    Broken(hyper::Error),
+    Timeout,
+}
+
+async fn exchange(
+    upstream: &Arc<Upstream>,
+    mut connection: Connection,
+    request: Request<UploadBody>,
+    progress: &Arc<Progress>,
+    times: &Timeouts,
+) -> Result<(Response<Incoming>, Lease), Failed> {
+    let answer = connection.sender.try_send_request(request);
+    let response = await_head(answer, progress, times).await?;
+    let lease = Lease { upstream: Arc::clone(upstream), connection, progress: Arc::clone(progress) };
+    Ok((response, lease))
+}
+
+/// The limit counts from the last time that the request's body moved: a long upload is no late answer.
+async fn await_head(
+    answer: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<UploadBody>>>>,
+    progress: &Progress,
+    times: &Timeouts,
+) -> Result<Response<Incoming>, Failed> {
+    tokio::pin!(answer);
+    loop {
+        let left = progress.time_left(times.first_byte);
+        if left.is_zero() {
+            return Err(Failed::Timeout);
+        }
+        if let Ok(outcome) = tokio::time::timeout(left, &mut answer).await {
+            return outcome.map_err(|mut error| match error.take_message() {
+                Some(request) => Failed::NeverSent(Box::new(request)),
+                None => Failed::Broken(error.into_error()),
+            });
+        }
+    }
+}
