@@ -10,9 +10,10 @@
   let conversation = main.dataset.conversation;
   let running = null; // the AbortController of the answer that is being written
 
-  // ---- Text: fenced code, inline code and bold; the rest stays as it was written.
+  // ---- Text: fenced code, inline code, bold, headings and list marks; the rest stays as it was written.
 
-  function inline(parent, text) {
+  function inline(parent, raw) {
+    const text = raw.replace(/^( *)[-*] (?=\S)/gm, "$1• ").replace(/^#{1,6} +([^\n*`]+)$/gm, "**$1**");
     for (const part of text.split(/(`[^`\n]+`|\*\*[^*\n]+\*\*)/)) {
       const tag = part.length > 2 && part.startsWith("`") ? "code" : part.length > 4 && part.startsWith("**") ? "strong" : null;
       if (!tag) { if (part) parent.append(part); continue; }

@@ -13,7 +13,7 @@ use super::PageResult;
 use crate::app::{App, Events};
 use crate::error::AppError;
 use crate::routes::conversations::parse_title;
-use crate::routes::extract::Path;
+use crate::routes::extract::PagePath;
 use crate::store::ConversationId;
 
 /// A message.
@@ -44,7 +44,7 @@ pub(crate) async fn say_first(
 /// `POST /c/{id}`: a message.
 pub(crate) async fn say(
     State(app): State<Arc<App>>,
-    Path(id): Path<ConversationId>,
+    PagePath(id): PagePath<ConversationId>,
     form: Result<Form<SayForm>, FormRejection>,
 ) -> PageResult {
     wait(app.say(&id, &text_of(form)?).await?).await;
@@ -52,7 +52,7 @@ pub(crate) async fn say(
 }
 
 /// `POST /c/{id}/retry`.
-pub(crate) async fn retry(State(app): State<Arc<App>>, Path(id): Path<ConversationId>) -> PageResult {
+pub(crate) async fn retry(State(app): State<Arc<App>>, PagePath(id): PagePath<ConversationId>) -> PageResult {
     wait(app.retry(&id).await?).await;
     Ok(back_to(&id))
 }
@@ -60,7 +60,7 @@ pub(crate) async fn retry(State(app): State<Arc<App>>, Path(id): Path<Conversati
 /// `POST /c/{id}/rename`.
 pub(crate) async fn rename(
     State(app): State<Arc<App>>,
-    Path(id): Path<ConversationId>,
+    PagePath(id): PagePath<ConversationId>,
     form: Result<Form<RenameForm>, FormRejection>,
 ) -> PageResult {
     let Form(form) = form.map_err(AppError::from)?;
@@ -69,7 +69,10 @@ pub(crate) async fn rename(
 }
 
 /// `POST /c/{id}/delete`.
-pub(crate) async fn delete(State(app): State<Arc<App>>, Path(id): Path<ConversationId>) -> PageResult {
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    PagePath(id): PagePath<ConversationId>,
+) -> PageResult {
     app.chat.stop(&id).await;
     app.store.delete_conversation(&id).await?;
     Ok(Redirect::to("/").into_response())

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::assets;
 use crate::config::Origin;
 use crate::error::{AppError, PageError};
-use crate::routes::extract::Path;
+use crate::routes::extract::PagePath;
 use crate::store::{Conversation, ConversationId, Cursor};
 pub(crate) use forms::{delete, rename, retry, say, say_first};
 use view::{ChatPage, Link, ProblemPage, ProviderLine, Said};
@@ -45,7 +45,7 @@ pub(crate) async fn new_chat(
 /// `GET /c/{id}`: a conversation.
 pub(crate) async fn conversation(
     State(app): State<Arc<App>>,
-    Path(id): Path<ConversationId>,
+    PagePath(id): PagePath<ConversationId>,
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> PageResult {
     let conversation = app.store.conversation(&id).await?;

@@ -5,7 +5,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use crate::error::AppError;
+use crate::error::{AppError, PageError};
 
 /// A JSON body.
 pub(crate) struct Json<T>(pub(crate) T);
@@ -27,5 +27,16 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
         let path: Result<axum::extract::Path<T>, PathRejection> =
             axum::extract::Path::from_request_parts(parts, state).await;
         Ok(Self(path?.0))
+    }
+}
+
+/// Parameters of the path of a page: what does not fit is answered with a page.
+pub(crate) struct PagePath<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PagePath<T> {
+    type Rejection = PageError;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, PageError> {
+        let Path(value) = Path::from_request_parts(parts, state).await?;
+        Ok(Self(value))
     }
 }

@@ -71,8 +71,11 @@ async fn problems_are_pages_for_people_and_json_for_programs() {
     assert_eq!(page.status(), 401);
     assert!(page.headers()["content-type"].to_str().expect("text").starts_with("text/html"));
     assert!(page.text().await.expect("text").contains("You are not signed in here"));
-    let page = app.request(Method::GET, "/c/nonsense").send().await.expect("an answer");
-    assert_eq!(page.status(), 404);
+    for path in ["/c/nonsense", "/c/01JDF3X5S8Q4M7R2V6T9W0YZAB", "/nonsense"] {
+        let page = app.request(Method::GET, path).send().await.expect("an answer");
+        assert_eq!(page.status(), 404);
+        assert!(page.headers()["content-type"].to_str().expect("text").starts_with("text/html"), "{path}");
+    }
     let json = app.request(Method::GET, "/api/nonsense").send().await.expect("an answer");
     assert_eq!(json.status(), 404);
     let json: Value = json.json().await.expect("json");
