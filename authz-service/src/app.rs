@@ -97,7 +97,7 @@ impl App {
     }
 }
 
-async fn open(
+pub(crate) async fn open(
     config: Config,
     clock: Clock,
     health: Health,
@@ -132,7 +132,11 @@ fn private_folder(path: &Path) -> Result<(), StartError> {
         ))
     };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).map_err(failed)
+    let mode = path.metadata().map_err(failed)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// Serves instances now, or as soon as the address exists. A taken port is a fault at once.

@@ -2,7 +2,6 @@
 //! tried again with growing pauses; only an answer that more tries cannot change ends an order. Calls are
 //! idempotent at the other side, so a crash between call and store repeats the call and changes nothing.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use control_api::client::ApiError;
@@ -37,11 +36,14 @@ enum Outcome {
 
 /// Runs until the process stops.
 pub(crate) async fn run(authz: Shared, deploy: DeployClient) -> Result<(), String> {
-    let deploy = Arc::new(deploy);
     while !authz.stopping.is_cancelled() {
-        if let Err(error) = deliver_due(&authz, &deploy).await {
-            // A full disk or a damaged file: the orders are still there.
-            tracing::error!(%error, "the outbox cannot be read or written");
+        tokio::select! {
+            outcome = deliver_due(&authz, &deploy) => if let Err(error) = outcome {
+                // A full disk or a damaged file: the orders are still there.
+                tracing::error!(%error, "the outbox cannot be read or written");
+            },
+            // Calls under way are dropped: the next start makes them again.
+            () = authz.stopping.cancelled() => break,
         }
         let pause = if authz.store.has_queued_orders().await.unwrap_or(true) { LOOK_EVERY } else { REST };
         tokio::select! {

@@ -37,3 +37,40 @@ impl Authz {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use service_kit::clock::Clock;
+    use service_kit::env::EnvReader;
+    use service_kit::health::Health;
+    use std::sync::Arc;
+    use tokio_util::sync::CancellationToken;
+
+    #[tokio::test]
+    async fn a_stop_answers_those_who_wait() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (token, data_dir) = ("0123456789abcdef0123456789abcdef", folder.path().display().to_string());
+        let config = Config::from_env(EnvReader::from_pairs([
+            ("AUTHZ_INTERNAL_TOKEN", token),
+            ("BEAVER_ROUTER_TOKEN", token),
+            ("DEPLOY_API_TOKEN", token),
+            ("AUTHZ_DATA_DIR", &data_dir),
+        ]))
+        .expect("a configuration");
+        let stopping = CancellationToken::new();
+        let authz =
+            crate::app::open(config, Clock::system(), Health::new(), stopping.clone()).await.expect("opened");
+        let waiting = {
+            let authz = Arc::clone(&authz);
+            tokio::spawn(async move { authz.revocations(RevocationsQuery { after: 0, wait_s: 30 }).await })
+        };
+        while authz.revoked.receiver_count() == 0 {
+            tokio::task::yield_now().await;
+        }
+        stopping.cancel();
+        let answer = tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("in time");
+        assert!(answer.expect("no panic").expect("an answer").revocations.is_empty());
+    }
+}

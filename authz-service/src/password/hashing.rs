@@ -177,6 +177,7 @@ mod tests {
     #[tokio::test]
     async fn right_wrong_and_unknown() {
         let hasher = Hasher::new(CHEAP).expect("a hasher");
+        assert!(hasher.dummy.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "unknown accounts cost the same");
         let stored = hasher.hash("correct horse".into()).await.expect("a hash");
         assert!(stored.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{stored}");
         let verify = async |password: &str, stored: Option<String>| {

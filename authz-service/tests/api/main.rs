@@ -1,0 +1,14 @@
+//! authz-service from outside: in-process, on port 0, with a temporary database and a fake deploy-control.
+#![expect(clippy::expect_used, reason = "the helpers of tests fail the test")]
+
+mod accounts;
+mod clients;
+mod handoff;
+mod harness;
+mod outbox;
+mod registration_modes;
+mod revocations;
+mod sessions;
+mod startup;
+mod throttle;
+mod tokens;
