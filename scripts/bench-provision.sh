@@ -64,7 +64,7 @@ register() { # NUMBER
 # The body that the last instance was made with, without its name, address and folders: the same image, limits
 # and hardening.
 bare_body() {
-  docker inspect --format '{"Image":{{json .Image}},"User":"65534:65534","HostConfig":{
+  docker inspect --format '{"Image":{{json .Image}},"Env":{{json .Config.Env}},"User":"65534:65534","HostConfig":{
     "Memory":{{.HostConfig.Memory}},"MemorySwap":{{.HostConfig.MemorySwap}},"NanoCpus":{{.HostConfig.NanoCpus}},
     "PidsLimit":{{json .HostConfig.PidsLimit}},"CapDrop":["ALL"],"SecurityOpt":["no-new-privileges"],
     "ReadonlyRootfs":true,"Init":true,"NetworkMode":{{json .HostConfig.NetworkMode}},
