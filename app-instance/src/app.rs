@@ -19,7 +19,7 @@ use crate::identity::Verifier;
 use crate::provider_config::{self, ProviderState};
 use crate::providers::ProviderClient;
 use crate::routes;
-use crate::store::{Conversation, ConversationId, Cursor, Store};
+use crate::store::{Conversation, ConversationId, Cursor, Message, MessageState, Store};
 
 /// Largest body: the longest message as a form, where one byte may take three, and some room.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -63,6 +63,20 @@ impl App {
         rows.truncate(limit as usize);
         let next = rows.last().filter(|_| more).map(Cursor::after);
         Ok((rows, next))
+    }
+
+    /// What is shown of a conversation. An answer that nobody writes any more and that could not be settled
+    /// (the disk was full) is shown as broken off, so that it can be tried again.
+    pub(crate) async fn messages(&self, id: &ConversationId) -> Result<Vec<Message>, AppError> {
+        let was_writing = self.chat.is_writing(id);
+        let mut messages = self.store.messages(id).await?;
+        if !was_writing && !self.chat.is_writing(id) {
+            for message in messages.iter_mut().filter(|message| message.state == MessageState::Streaming) {
+                message.state = MessageState::Broken;
+                message.note = Some("The rest of this answer could not be kept.".to_owned());
+            }
+        }
+        Ok(messages)
     }
 
     /// Keeps what the owner says and begins an answer.

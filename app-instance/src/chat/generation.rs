@@ -126,6 +126,11 @@ impl Chat {
         }
     }
 
+    /// Whether an answer is being written.
+    pub(crate) fn is_writing(&self, id: &ConversationId) -> bool {
+        self.lock().contains_key(id)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ConversationId, Active>> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -58,7 +58,7 @@ async fn chat_page(app: &App, current: Option<Conversation>, query: &PageQuery) 
     let after = after.map_err(|reason| AppError::invalid("after", reason))?;
     let (list, older) = app.page_of_conversations(after.as_ref(), LIST_LENGTH).await?;
     let messages = match &current {
-        Some(conversation) => app.store.messages(&conversation.id).await?,
+        Some(conversation) => app.messages(&conversation.id).await?,
         None => Vec::new(),
     };
     let current_id = current.as_ref().map(|conversation| conversation.id.clone());

@@ -73,7 +73,7 @@ pub(crate) async fn show(
     Path(id): Path<ConversationId>,
 ) -> Result<axum::Json<ConversationDetail>, AppError> {
     let conversation = app.store.conversation(&id).await?.into();
-    let messages = app.store.messages(&id).await?.into_iter().map(MessageView::from).collect();
+    let messages = app.messages(&id).await?.into_iter().map(MessageView::from).collect();
     Ok(axum::Json(ConversationDetail { conversation, messages }))
 }
 

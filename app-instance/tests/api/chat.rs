@@ -210,3 +210,21 @@ async fn a_faulty_config_is_explained_without_its_content() {
     assert!(page.contains("The provider cannot be used"));
     assert!(!page.contains("s3cret") && !health.to_string().contains("s3cret"));
 }
+
+#[tokio::test]
+async fn an_answer_that_nobody_writes_any_more_can_be_tried_again() {
+    let app = TestApp::start_echo().await;
+    let id = app.new_conversation().await;
+    app.say(&id, "hello").await;
+    // As a disk leaves it that was full when the answer was to be settled.
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(app.data().join("app.db"));
+    let pool = sqlx::SqlitePool::connect_with(options).await.expect("the database");
+    let unsettled = "UPDATE messages SET state = 'streaming', content = 'hel' WHERE role = 'assistant'";
+    sqlx::query(unsettled).execute(&pool).await.expect("updated");
+    pool.close().await;
+    let last = app.messages(&id).await.pop().expect("a message");
+    assert_eq!((last["state"].as_str(), last["content"].as_str()), (Some("broken"), Some("hel")));
+    assert!(app.get_page(&format!("/c/{id}")).await.contains("Try again"));
+    assert_eq!(app.retry(&id).await.text(), "hello");
+    assert_eq!(app.messages(&id).await.len(), 2);
+}
