@@ -159,3 +159,24 @@ async fn the_operator_makes_accounts_and_finds_them() {
     assert_eq!(found.body["accounts"].as_array().expect("a list").len(), 1);
     assert_eq!(app.get("/internal/accounts?username=nobody").await.expect(200).body["accounts"], json!([]));
 }
+
+/// With the parameters of production: skipping the hash for an unknown account would be seen at once.
+#[tokio::test]
+async fn an_unknown_account_takes_as_long_as_a_known_one() {
+    let app = TestApp::start_with(|config| config.hashing = authz_service::HashParams::default()).await;
+    app.register("alice").await.expect(201);
+    let timed = async |login: &str| {
+        let started = std::time::Instant::now();
+        app.login(login, "another password entirely").await.expect(401);
+        started.elapsed()
+    };
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for n in 0..5 {
+        known.push(timed("alice").await);
+        unknown.push(timed(&format!("nobody{n}")).await);
+    }
+    known.sort_unstable();
+    unknown.sort_unstable();
+    let ratio = unknown[2].as_secs_f64() / known[2].as_secs_f64();
+    assert!((0.4..2.5).contains(&ratio), "unknown {unknown:?}, known {known:?}");
+}

@@ -5,6 +5,7 @@ mod accounts;
 mod clients;
 mod handoff;
 mod harness;
+mod kill;
 mod outbox;
 mod registration_modes;
 mod revocations;
