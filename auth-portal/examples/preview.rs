@@ -42,8 +42,8 @@ fn states(fakes: &Fakes) {
 /// Sessions whose instance is on its way, or is not.
 fn orders(fakes: &Fakes) {
     let steps: [(&str, &str, &str, u8); 2] = [
-        ("scene-building-0000", "container", "Creating the container", 45),
-        ("scene-in-queue-0000", "", "Waiting for its turn", 0),
+        ("scene-building-0000", "ready", "Starting the app", 60),
+        ("scene-in-queue-0000", "queued", "Waiting for its turn", 0),
     ];
     for (secret, step, title, percent) in steps {
         let name = secret.trim_start_matches("scene-").trim_end_matches("-0000");
@@ -51,7 +51,7 @@ fn orders(fakes: &Fakes) {
         let id = fakes.instance(&user, InstanceState::Creating).instance_id;
         let operation = fakes.operation(id, step, title, percent).operation_id;
         fakes.order(secret, accepted(Some(operation)));
-        if step.is_empty() {
+        if step == "queued" {
             fakes.change(operation, |view| {
                 view.state = OperationState::Queued;
                 view.queue_position = Some(3);

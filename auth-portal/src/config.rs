@@ -10,6 +10,10 @@ use service_kit::env::{ConfigError, EnvReader};
 use service_kit::secret::Secret;
 use url::Url;
 
+/// Where browsers are served by default.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3081);
+/// Where health and metrics are served by default.
+pub(crate) const DEFAULT_ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3082);
 /// Shortest token between services.
 const TOKEN_MIN: usize = 32;
 
@@ -40,8 +44,8 @@ impl Config {
     /// Reads the environment and reports every fault at once.
     pub fn from_env(env: &mut EnvReader) -> Result<Self, ConfigError> {
         let config = Self {
-            listen: env.parse_or("PORTAL_LISTEN", loopback(3081)),
-            admin_listen: env.parse_or("PORTAL_ADMIN_LISTEN", loopback(3082)),
+            listen: env.parse_or("PORTAL_LISTEN", DEFAULT_LISTEN),
+            admin_listen: env.parse_or("PORTAL_ADMIN_LISTEN", DEFAULT_ADMIN_LISTEN),
             public: env.parse_or("PORTAL_PUBLIC_URL", PublicOrigin("http://localhost:3081".to_owned())),
             instances: PublicUrl::from_env(env),
             authz_url: service_url(env, "BEAVER_AUTHZ_URL", 19090),
@@ -55,10 +59,6 @@ impl Config {
         }
         std::mem::take(env).finish(config)
     }
-}
-
-fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
 /// A neighbour's origin; the default is its port on loopback.

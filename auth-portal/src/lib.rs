@@ -1,8 +1,8 @@
 //! auth-portal: the browser's pages. It holds nothing: accounts and sessions are authz-service's, instances
 //! are deploy-control's, and what a browser must bring back (cookies, tokens of forms) is checked here.
 //!
-//! `app` puts it together; `pages` has one file a page; `guard` decides about forms and cookies; `texts` has
-//! every word that people read.
+//! `app` puts it together; `pages` has one file a page; `csrf`, `form` and `session` decide
+//! about forms and cookies; `text` has every word that people read.
 
 mod app;
 mod assets;
@@ -12,6 +12,7 @@ mod error;
 mod form;
 mod headers;
 mod health;
+pub mod healthcheck;
 mod next_path;
 mod pages;
 mod progress;

@@ -67,15 +67,12 @@ impl StepStatus {
     }
 }
 
-/// The steps of a registration as deploy-control names them, with their titles. The first is our own.
-fn known_steps(t: &Texts) -> [(&'static str, &'static str); 8] {
+/// The steps of a registration as deploy-control names them, with their titles.
+fn known_steps(t: &Texts) -> [(&'static str, &'static str); 5] {
     let t = &t.provisioning;
     [
-        ("order", t.step_order),
-        ("network", t.step_network),
-        ("directory", t.step_directory),
+        ("queued", t.step_order),
         ("container", t.step_container),
-        ("start", t.step_start),
         ("ready", t.step_ready),
         ("register", t.step_register),
         ("route", t.step_route),
@@ -116,7 +113,7 @@ impl Working {
     /// Something must answer before it goes on.
     pub(crate) fn waiting(reason: &str, t: &Texts) -> Self {
         let title = t.provisioning.queued;
-        Self { waiting: Some(reason.to_owned()), ..Self::new("order", title, 0, t) }
+        Self { waiting: Some(reason.to_owned()), ..Self::new("queued", title, 0, t) }
     }
 }
 
@@ -146,8 +143,10 @@ pub(crate) fn from_operation(operation: &OperationView, t: &Texts) -> Progress {
         }
         OperationState::Queued | OperationState::Running => {
             let waits = operation.state == OperationState::Queued;
-            let step = if waits { "order" } else { operation.step.as_str() };
-            let title = if operation.step_title.is_empty() { words.queued } else { &operation.step_title };
+            let step = if waits { "queued" } else { operation.step.as_str() };
+            // A step of this page is called here as it is called in the list.
+            let known = known_steps(t).into_iter().find(|(key, _)| *key == step);
+            let title = known.map_or(operation.step_title.as_str(), |(_, title)| title);
             let queue = operation.queue_position.filter(|_| waits).map(|before| match before {
                 0 => words.queue_next.to_owned(),
                 n => fill(words.queue, &[("n", &n.to_string())]),
@@ -175,9 +174,9 @@ pub(crate) fn from_instance(instance: &InstanceView, t: &Texts) -> Progress {
             Progress::Failed { reason: reason.unwrap_or_else(|| words.no_reason.to_owned()), refused: false }
         }
         InstanceState::Deleting => Progress::Gone,
-        InstanceState::Pending | InstanceState::Unknown => working("order", words.queued, 0),
-        InstanceState::Creating => working("container", words.step_container, 40),
-        InstanceState::Starting => working("ready", words.step_ready, 70),
+        InstanceState::Pending | InstanceState::Unknown => working("queued", words.queued, 0),
+        InstanceState::Creating => working("container", words.step_container, 25),
+        InstanceState::Starting => working("ready", words.step_ready, 60),
     }
 }
 
@@ -217,7 +216,7 @@ mod tests {
     fn steps_before_the_current_one_are_done_and_later_ones_are_not() {
         let view = working(from_operation(&operation(OperationState::Running, "container"), &EN));
         let statuses: Vec<_> = view.steps.iter().map(|row| row.status.as_str()).collect();
-        assert_eq!(statuses, ["done", "done", "done", "now", "todo", "todo", "todo", "todo"]);
+        assert_eq!(statuses, ["done", "now", "todo", "todo", "todo"]);
         assert_eq!(view.percent_text, "40 % done");
     }
 

@@ -44,12 +44,15 @@ pub(crate) async fn standing(
     session: &SessionView,
     t: &Texts,
 ) -> Result<Standing, ApiError> {
-    if let Some(progress) = from_order(&session.provisioning, t) {
+    let told = from_order(&session.provisioning, t);
+    if let Some(progress @ Progress::Working(_)) = told {
         return Ok(Standing { progress, follow: None });
     }
-    match own_instance(portal, session.user.user_id).await? {
-        Some(instance) => of_instance(portal, &instance, t).await,
-        None => of_order(portal, &session.provisioning, t).await,
+    match (own_instance(portal, session.user.user_id).await?, told) {
+        // Also where an order was refused: the operator may have made one meanwhile.
+        (Some(instance), _) => of_instance(portal, &instance, t).await,
+        (None, Some(progress)) => Ok(Standing { progress, follow: None }),
+        (None, None) => of_order(portal, &session.provisioning, t).await,
     }
 }
 

@@ -26,6 +26,8 @@ use crate::view::{PageResult, Shell, page};
 const RETRY_SECONDS: &str = "5";
 /// What people may do to their instance.
 const ACTIONS: [&str; 4] = ["start", "stop", "restart", "sleep"];
+/// And to one that failed: it is ordered anew, since it may never have been whole.
+const AGAIN: &str = "again";
 
 #[derive(Template)]
 #[template(path = "account.html")]
@@ -73,8 +75,8 @@ struct Card {
     last_used: Option<Moment>,
     under_way: Option<UnderWay>,
     offers: Offers,
-    /// Action and the words on its button, the most likely one first.
-    actions: Vec<(&'static str, &'static str)>,
+    /// Where the form goes and the words on its button, the most likely one first.
+    actions: Vec<(String, &'static str)>,
 }
 
 /// The operation at work.
@@ -94,7 +96,7 @@ struct Moment {
 struct Offers {
     /// The words on the link to the instance.
     open: Option<&'static str>,
-    /// Of [`ACTIONS`], the most likely one first.
+    /// Of [`ACTIONS`] or [`AGAIN`], the most likely one first.
     actions: &'static [&'static str],
     provider: bool,
     watch: bool,
@@ -116,22 +118,23 @@ fn describe(state: InstanceState) -> (&'static str, &'static str, &'static str, 
         InstanceState::Stopped => {
             (t.stopped, t.stopped_text, "calm", Offers { provider: true, ..only(&["start"]) })
         }
-        InstanceState::Failed => (t.failed, t.failed_text, "bad", only(&["start"])),
+        InstanceState::Failed => (t.failed, t.failed_text, "bad", only(&[AGAIN])),
         InstanceState::Deleting => (t.deleting, t.deleting_text, "moving", Offers::default()),
         InstanceState::Unknown => (t.unknown, t.unknown_text, "warn", Offers::default()),
     }
 }
 
-/// The words on the button of an action.
-fn action_words(state: InstanceState, action: &str) -> &'static str {
+/// Where the form of an action goes, and the words on its button.
+fn button(action: &str) -> (String, &'static str) {
     let t = &EN.account;
-    match (action, state) {
-        ("start", InstanceState::Failed) => t.try_again,
-        ("start", _) => t.start,
-        ("stop", _) => t.stop,
-        ("restart", _) => t.restart,
+    let words = match action {
+        AGAIN => return ("/provisioning/retry".to_owned(), t.try_again),
+        "start" => t.start,
+        "stop" => t.stop,
+        "restart" => t.restart,
         _ => t.sleep,
-    }
+    };
+    (format!("/account/{action}"), words)
 }
 
 /// Query of the account page.
@@ -279,7 +282,6 @@ fn card(instance: &InstanceView, work: Option<OperationView>, now: Timestamp) ->
         Some(_) => Offers { actions: &[], provider: false, watch: is_new, ..offers },
         None => offers,
     };
-    let actions = offers.actions.iter().map(|action| (*action, action_words(instance.state, action)));
     Card {
         url: instance.url.clone(),
         address: address.to_owned(),
@@ -291,7 +293,7 @@ fn card(instance: &InstanceView, work: Option<OperationView>, now: Timestamp) ->
         created: moment(instance.created_at, now),
         last_used: instance.last_activity_at.map(|at| moment(at, now)),
         under_way,
-        actions: actions.collect(),
+        actions: offers.actions.iter().map(|action| button(action)).collect(),
         offers,
     }
 }
@@ -326,8 +328,7 @@ mod tests {
             let has_way = offers.open.is_some() || !offers.actions.is_empty() || offers.watch;
             assert!(has_way || ends_by_itself, "{state:?}");
             for action in offers.actions {
-                assert!(ACTIONS.contains(action), "{state:?}: {action}");
-                assert!(!action_words(state, action).is_empty());
+                assert!(ACTIONS.contains(action) || *action == AGAIN, "{state:?}: {action}");
             }
         }
     }

@@ -16,7 +16,7 @@ use axum::response::{IntoResponse as _, Response};
 use control_api::authz::{OrderInstanceRequest, SessionRequest};
 use control_api::client::ApiError;
 use control_api::codes;
-use control_api::deploy::{InstanceState, OperationView};
+use control_api::deploy::OperationView;
 use control_api::ids::OperationId;
 use control_api::names::Slug;
 use futures_util::StreamExt as _;
@@ -33,7 +33,7 @@ use crate::form::SessionForm;
 use crate::progress::{Progress, Working, from_operation};
 use crate::session::{Session, SignedIn};
 use crate::text::{EN, sentence};
-use crate::upstream::{own_instance, standing};
+use crate::upstream::standing;
 use crate::view::{FormFaults, PageResult, Shell, page};
 
 /// Where a ready instance leads.
@@ -123,8 +123,8 @@ pub(crate) async fn to_progress() -> Response {
     redirect("/provisioning")
 }
 
-/// `POST /provisioning/retry`: starts an instance that failed, or orders one where there is none, with
-/// another name if one is given.
+/// `POST /provisioning/retry`: orders the instance again, with another name if one is given. deploy-control
+/// makes one where there is none, and takes up one that failed.
 pub(crate) async fn retry(State(portal): State<Portal>, form: SessionForm) -> PageResult {
     let SessionForm { session, fields } = form;
     let wanted = fields.optional("slug");
@@ -136,14 +136,8 @@ pub(crate) async fn retry(State(portal): State<Portal>, form: SessionForm) -> Pa
             return Ok(failed(&session, reason, wanted, faults, StatusCode::UNPROCESSABLE_ENTITY));
         }
     };
-    let existing = own_instance(&portal, session.view.user.user_id).await.map_err(PageError::deploy)?;
-    let existing = existing.filter(|instance| instance.state == InstanceState::Failed);
-    let outcome = if let Some(instance) = existing {
-        portal.deploy.act(instance.instance_id, "start").await.map(drop)
-    } else {
-        let session = session.secret.clone();
-        portal.authz.order_instance(&OrderInstanceRequest { session, slug }).await.map(drop)
-    };
+    let request = OrderInstanceRequest { session: session.secret.clone(), slug };
+    let outcome = portal.authz.order_instance(&request).await.map(drop);
     match outcome {
         Ok(()) => Ok(redirect("/provisioning")),
         // Somebody (another tab) was faster; the progress page shows it.

@@ -10,7 +10,6 @@ use control_api::authz::{PortalSettings, RegisterAccountRequest, RegistrationMod
 use control_api::client::ApiError;
 use control_api::codes;
 use http::{HeaderMap, StatusCode, header};
-use service_kit::problem::Problem;
 
 use crate::app::Portal;
 use crate::error::{PageError, redirect};
@@ -36,9 +35,11 @@ struct RegisterPage<'a> {
 }
 
 #[derive(Template)]
-#[template(path = "register_closed.html")]
-struct ClosedPage {
+#[template(path = "register_notice.html")]
+struct NoticePage {
     shell: Shell,
+    title: &'static str,
+    text: &'static str,
 }
 
 /// What was typed and may be shown again.
@@ -86,6 +87,7 @@ pub(crate) async fn submit(
             let cookie = portal.cookies.set_session(&answer.session)?;
             return Ok(([(header::SET_COOKIE, cookie)], redirect("/provisioning")).into_response());
         }
+        Err(error) if error.is(codes::APPROVAL_PENDING) => return Ok(pending()),
         Err(error) => error,
     };
     // Down between two calls: the form is shown with what is most often true.
@@ -105,9 +107,11 @@ fn judge(error: &ApiError, settings: &PortalSettings, t: &Texts) -> (StatusCode,
         return (StatusCode::SERVICE_UNAVAILABLE, FormFaults::form(t.register.unavailable));
     };
     let faults = match problem.kind.as_str() {
+        // What authz-service says about a field is more exact than what we would.
+        _ if !problem.errors.is_empty() => field_faults(problem, &labels(t)),
         codes::USERNAME_TAKEN | codes::SLUG_TAKEN => FormFaults::field("username", t.register.username_taken),
         codes::EMAIL_TAKEN => FormFaults::field("email", t.register.email_taken),
-        codes::WEAK_PASSWORD if problem.errors.is_empty() => {
+        codes::WEAK_PASSWORD => {
             FormFaults::field("password", problem.detail.as_deref().unwrap_or(t.register.weak_password))
         }
         codes::REGISTRATION_CLOSED if settings.registration == RegistrationMode::Invite => {
@@ -115,8 +119,7 @@ fn judge(error: &ApiError, settings: &PortalSettings, t: &Texts) -> (StatusCode,
         }
         codes::REGISTRATION_CLOSED => FormFaults::form(t.register.closed_text),
         codes::TOO_MANY_TRIES => FormFaults::form(t.login.too_many),
-        _ if problem.status >= 500 => FormFaults::form(said(problem)),
-        _ => field_faults(problem, &labels(t)),
+        _ => FormFaults::form(problem.detail.as_deref().unwrap_or(&problem.title)),
     };
     let status = match problem.status {
         // A conflict is a fault of a field to people.
@@ -125,10 +128,6 @@ fn judge(error: &ApiError, settings: &PortalSettings, t: &Texts) -> (StatusCode,
         _ => problem.status_code(),
     };
     (status, faults)
-}
-
-fn said(problem: &Problem) -> &str {
-    problem.detail.as_deref().unwrap_or(&problem.title)
 }
 
 fn labels(t: &Texts) -> [(&'static str, &'static str); 4] {
@@ -166,5 +165,12 @@ fn form(
 }
 
 fn closed(status: StatusCode) -> Response {
-    page(status, &ClosedPage { shell: Shell::visitor() })
+    let (title, text) = (EN.register.closed_title, EN.register.closed_text);
+    page(status, &NoticePage { shell: Shell::visitor(), title, text })
+}
+
+/// The account is stored and waits for an administrator's yes.
+fn pending() -> Response {
+    let (title, text) = (EN.register.pending_title, EN.register.pending_text);
+    page(StatusCode::ACCEPTED, &NoticePage { shell: Shell::visitor(), title, text })
 }

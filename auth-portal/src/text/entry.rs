@@ -59,16 +59,18 @@ texts! {
         closed_title: "Sign-up is closed",
         closed_text: "No new accounts are made here at the moment. Ask the operator for an account, or sign in \
                       if you have one.",
+        pending_title: "Your request is stored",
+        pending_text: "An administrator looks at it before the account can be used. You can sign in as soon as \
+                       it is approved.",
         username_taken: "This user name is taken. Choose another one.",
-        email_taken: "There is an account with this e-mail address already. Sign in instead, or use another \
-                      address.",
+        email_taken: "This e-mail address is taken. Sign in instead, or use another address.",
         weak_password: "This password is too easy to guess. Choose a longer or less common one.",
         bad_invite: "This invite code is unknown, used up or expired.",
         unavailable: "Your account could not be created, because the accounts service cannot be reached \
                                just now. What you entered is still here, but the password: enter it and try \
                                again in a moment.",
         strength_label: "Strength of the password",
-        strength_words: "Too short|Easy to guess|Fair|Good|Strong",
+        strength_words: "Not enough yet|Easy to guess|Fair|Good|Strong",
     }
 }
 

@@ -24,7 +24,7 @@ async fn every_state_has_its_words_and_its_way_on() {
         (InstanceState::Ready, "Running", "action=\"/account/sleep\""),
         (InstanceState::Asleep, "Asleep", stop),
         (InstanceState::Stopped, "Stopped", start),
-        (InstanceState::Failed, "Did not start", start),
+        (InstanceState::Failed, "Did not start", "action=\"/provisioning/retry\""),
         (InstanceState::Deleting, "Being removed", "alice.localhost:8088"),
         (InstanceState::Unknown, "Not known", "data-poll=\"/account\""),
     ];

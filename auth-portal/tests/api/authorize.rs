@@ -108,8 +108,8 @@ async fn an_instance_that_wakes_is_waited_for_and_a_stopped_one_is_not() {
         assert_eq!(page.header("refresh"), Some("2"));
         page.shows("alice is waking up");
     }
-    app.fakes.operation(id, "ready", "Waiting for the app", 70);
-    browser.get(&path("alice")).await.shows("Waiting for the app");
+    app.fakes.operation(id, "ready", "Starting the app", 70);
+    browser.get(&path("alice")).await.shows("70 % done");
     assert!(app.fakes.calls("/api/instances/resolve")[0].get("wake").is_none(), "it is woken");
     for state in [InstanceState::Stopped, InstanceState::Failed, InstanceState::Deleting] {
         let mut instance = app.fakes.world().instances[&id].clone();

@@ -57,8 +57,8 @@ async fn without_a_script_the_page_reloads_itself_and_shows_steps() {
     let page = browser.get("/provisioning").await;
     assert_eq!(page.header("refresh"), Some("2"));
     page.shows("value=\"40\"");
-    page.shows("<li class=\"done\">Connecting the network</li>");
-    page.shows("<li class=\"now\" aria-current=\"step\">Creating the container</li>");
+    page.shows("<li class=\"done\">Taking your order</li>");
+    page.shows("<li class=\"now\" aria-current=\"step\">Building the container</li>");
     page.shows("aria-live=\"polite\"");
     // The script asks for the page that it keeps fresh itself.
     let live = browser.get("/provisioning?live=1").await;
@@ -100,18 +100,18 @@ async fn events_follow_the_work_to_its_end() {
     let app = TestApp::start().await;
     let user = app.fakes.person("alice", SID);
     let id = app.fakes.instance(&user, InstanceState::Creating).instance_id;
-    let operation = app.fakes.operation(id, "network", "Connecting the network", 10).operation_id;
+    let operation = app.fakes.operation(id, "container", "Making the container", 10).operation_id;
     let mut events = Events::open(&app.browser_with(SID)).await;
     let (name, step) = events.next().await.expect("an event");
     assert_eq!((name.as_str(), &step["percent"]), ("step", &Value::from(10)));
     assert_eq!(step["steps"][1]["status"], "now");
     app.fakes.change(operation, |view| {
         view.step = "ready".to_owned();
-        view.step_title = "Waiting for the app".to_owned();
+        view.step_title = "Not shown: the step is known here".to_owned();
         view.percent = 80;
     });
     let (_, step) = events.next().await.expect("an event");
-    assert_eq!(step["title"], "Waiting for the app");
+    assert_eq!(step["title"], "Starting the app");
     assert_eq!(step["percent_text"], "80 % done");
     app.fakes.world().instances.get_mut(&id).expect("there").state = InstanceState::Ready;
     app.fakes.change(operation, |view| view.state = OperationState::Succeeded);
@@ -149,7 +149,7 @@ async fn a_stop_of_the_portal_ends_the_stream() {
     let app = TestApp::start().await;
     let user = app.fakes.person("alice", SID);
     let id = app.fakes.instance(&user, InstanceState::Creating).instance_id;
-    app.fakes.operation(id, "network", "Connecting the network", 10);
+    app.fakes.operation(id, "container", "Making the container", 10);
     let mut events = Events::open(&app.browser_with(SID)).await;
     events.next().await.expect("an event");
     app.stop();
@@ -157,7 +157,7 @@ async fn a_stop_of_the_portal_ends_the_stream() {
 }
 
 #[tokio::test]
-async fn a_failed_instance_is_started_again() {
+async fn a_failed_instance_is_ordered_again() {
     let app = TestApp::start().await;
     let user = app.fakes.person("alice", SID);
     let id = app.fakes.instance(&user, InstanceState::Failed).instance_id;
@@ -169,7 +169,11 @@ async fn a_failed_instance_is_started_again() {
     page.hides("name=\"slug\"");
     assert!(page.header("refresh").is_none());
     assert_eq!(browser.post("/provisioning/retry", &[]).await.location(), "/provisioning");
-    assert_eq!(app.fakes.calls(&format!("/api/instances/{id}/start")).len(), 1);
+    let orders = app.fakes.calls("/portal/provisioning");
+    assert_eq!(orders, [serde_json::json!({ "session": SID })]);
+    // The account page offers the same.
+    app.fakes.order(SID, accepted(None));
+    browser.get("/account").await.shows("action=\"/provisioning/retry\"");
 }
 
 #[tokio::test]
@@ -199,6 +203,21 @@ async fn a_refused_name_can_be_changed() {
     let orders = app.fakes.calls("/portal/provisioning");
     assert_eq!(orders.last().expect("an order")["slug"], "alice-3");
     assert_eq!(orders.last().expect("an order")["session"], SID);
+}
+
+#[tokio::test]
+async fn whatever_the_order_says_an_instance_that_is_there_counts() {
+    let app = TestApp::start().await;
+    let user = app.fakes.person("alice", SID);
+    app.fakes.order(SID, order(OrderState::Refused, "No instance has been ordered yet."));
+    let id = app.fakes.instance(&user, InstanceState::Ready).instance_id;
+    let mut browser = app.browser_with(SID);
+    assert_eq!(browser.get("/provisioning").await.location(), "/onboarding/provider");
+    // With a provider there is nothing left to do here.
+    let provider =
+        control_api::deploy::ProviderSummary { kind: "echo".to_owned(), model: None, base_url: None };
+    app.fakes.world().instances.get_mut(&id).expect("there").provider = Some(provider);
+    assert_eq!(browser.get("/provisioning").await.location(), "/account");
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ async fn a_new_account_gets_a_session_and_the_progress_page() {
     assert_eq!(call["client_addr"], "127.0.0.1");
     assert!(call.get("invite").is_none());
     let progress = browser.get("/provisioning").await;
-    progress.shows("Creating the container");
+    progress.shows("Building the container");
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn each_refusal_has_its_message_and_place() {
         .field("password", "must have at least 15 characters");
     let table = [
         (problem(409, codes::USERNAME_TAKEN, "x"), 422, "id=\"username-fault\">This user name is taken."),
-        (problem(409, codes::EMAIL_TAKEN, "x"), 422, "id=\"email-fault\">There is an account"),
+        (problem(409, codes::EMAIL_TAKEN, "x"), 422, "id=\"email-fault\">This e-mail address is taken."),
         (weak, 422, "id=\"password-fault\">Password must have at least 15 characters."),
         (problem(422, codes::WEAK_PASSWORD, "Too common."), 422, "id=\"password-fault\">Too common."),
         (problem(429, codes::TOO_MANY_TRIES, "x"), 429, "Too many tries."),
@@ -123,6 +123,38 @@ async fn the_mode_decides_what_is_asked() {
     let page = browser.post("/register", &GOOD).await;
     assert_eq!(page.status, StatusCode::FORBIDDEN);
     page.shows("Sign-up is closed");
+}
+
+#[tokio::test]
+async fn an_account_that_waits_for_a_yes_says_so() {
+    let app = TestApp::start().await;
+    app.fakes.world().settings.registration = RegistrationMode::Approval;
+    let mut browser = app.browser();
+    browser.get("/register").await;
+    let stored = problem(403, codes::APPROVAL_PENDING, "stored");
+    app.fakes.world().refusals.insert("/portal/register".to_owned(), stored);
+    let page = browser.post("/register", &GOOD).await;
+    assert_eq!(page.status, StatusCode::ACCEPTED);
+    page.shows("Your request is stored");
+    assert!(!browser.cookies.contains_key("beaver_sid"));
+}
+
+#[tokio::test]
+async fn what_authz_service_says_at_a_field_is_shown_there() {
+    let app = TestApp::start().await;
+    let mut browser = app.browser();
+    browser.get("/register").await;
+    let both = Problem::new(StatusCode::CONFLICT, codes::USERNAME_TAKEN, "Taken")
+        .field("username", "is taken <here>")
+        .field("email", "is taken too");
+    app.fakes.world().refusals.insert("/portal/register".to_owned(), both);
+    let page = browser.post("/register", &GOOD).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    page.shows("id=\"username-fault\">User name is taken &#60;here&#62;.");
+    page.shows("id=\"email-fault\">E-mail address is taken too.");
+    // In the order of the form.
+    let at = |text: &str| page.body.find(text).expect("a link");
+    assert!(at("href=\"#username\"") < at("href=\"#email\""));
 }
 
 #[tokio::test]
