@@ -77,13 +77,12 @@ impl DockerEngine {
         F: FnOnce(Docker) -> Fut + Send,
         Fut: Future<Output = Result<T, Error>> + Send,
     {
-        let docker = self.docker().await?;
-        let answer = tokio::time::timeout(limit, ask(docker)).await;
-        let answer = match answer {
-            Ok(answer) => answer.map_err(|e| error::map(call, subject, e)),
-            Err(_) => Err(EngineError::TimedOut(call)),
+        let asked = async {
+            let docker = self.docker().await?;
+            ask(docker).await.map_err(|e| error::map(call, subject, e))
         };
-        if matches!(answer, Err(EngineError::Unreachable(_))) {
+        let answer = tokio::time::timeout(limit, asked).await.unwrap_or(Err(EngineError::TimedOut(call)));
+        if answer.as_ref().is_err_and(EngineError::is_transient) {
             self.forget();
         }
         answer

@@ -26,6 +26,9 @@ fn from_status(status: u16, message: String, subject: &str) -> EngineError {
     if says("address already in use") || says("conflicts with existing route") {
         return EngineError::Conflict(format!("the address of {subject}"));
     }
+    if says("same bridge name") {
+        return EngineError::Conflict(format!("the bridge of {subject}"));
+    }
     if says("pool overlaps") || (says("conflicts with network") && says("networks have")) {
         return EngineError::Conflict(format!("the subnet of {subject}"));
     }

@@ -30,10 +30,7 @@ impl GuardConfig {
         let socket = env.text("BEAVER_GUARD_SOCKET").map_or_else(|| default_socket(&root), PathBuf::from);
         let docker_socket = docker_socket(&mut env);
         let gid = env.parse_optional("BEAVER_GUARD_GID");
-        let image = env.text("BEAVER_INSTANCE_IMAGE").unwrap_or_else(|| "beaver/app-instance:latest".into());
-        let more = env.text("BEAVER_GUARD_IMAGES").unwrap_or_default();
-        let mut images = vec![image];
-        images.extend(more.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned));
+        let images = images(&env);
         let policy = policy(&mut env, &root);
         env.finish(Self { socket, gid, docker_socket, images, policy })
     }
@@ -43,6 +40,18 @@ impl GuardConfig {
         let root = env.text("PROJECT_ROOT").unwrap_or_default();
         env.text("BEAVER_GUARD_SOCKET").map_or_else(|| default_socket(&root), PathBuf::from)
     }
+}
+
+/// The instances' image, the probe's, and more that the operator names. The first two have the defaults that
+/// deploy-control has.
+fn images(env: &EnvReader) -> Vec<String> {
+    let named = |variable| env.text(variable).unwrap_or_else(|| "beaver/app-instance:latest".to_owned());
+    let mut images = vec![named("BEAVER_INSTANCE_IMAGE"), named("BEAVER_PROBE_IMAGE")];
+    let more = env.text("BEAVER_GUARD_IMAGES").unwrap_or_default();
+    images.extend(more.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned));
+    images.sort();
+    images.dedup();
+    images
 }
 
 fn default_socket(root: &str) -> PathBuf {

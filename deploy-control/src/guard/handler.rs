@@ -4,7 +4,6 @@
 //! not ours.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,9 +15,11 @@ use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 
 use super::body::{ContainerBody, NetworkBody, parse as parse_body};
+use super::folders::check_folders;
 use super::images::{AllowedImages, is_id};
+use super::line::Line;
 use super::policy::{Policy, Refusal};
-use super::request::{Call, ContainerCall, Query, parse, target};
+use super::request::{Call, ContainerCall, Query, parse};
 use super::upstream::{Upstream, UpstreamError};
 
 /// Body of every answer.
@@ -135,7 +136,7 @@ impl Guard {
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Answer {
         let (head, body) = request.into_parts();
         let asked = parse(&head.method, head.uri.path(), head.uri.query().unwrap_or_default())?;
-        let line = Line { version: asked.version.as_deref() };
+        let line = Line::new(asked.version.as_deref());
         match asked.call {
             Call::Ping => self.forward(line.request(&head.method, "/_ping", &[])).await,
             Call::Version => self.forward(line.get("/version", &[])).await,
@@ -235,7 +236,7 @@ impl Guard {
 
     /// Asks Docker what the allowed names are now.
     pub(crate) async fn learn_all(&self) {
-        let line = Line { version: None };
+        let line = Line::new(None);
         for name in self.images.names() {
             match self.fetch(line.get(&format!("/images/{name}/json"), &[])).await {
                 Ok(bytes) => self.learn(&name, &bytes).await,
@@ -330,46 +331,6 @@ fn borrowed(query: &Query) -> Vec<(&str, &str)> {
     query.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
 
-/// Writes requests for Docker, in the API version that the caller named.
-struct Line<'a> {
-    version: Option<&'a str>,
-}
-
-impl Line<'_> {
-    fn get(&self, path: &str, query: &[(&str, &str)]) -> Request<Full<Bytes>> {
-        self.request(&Method::GET, path, query)
-    }
-
-    /// Without a body, whatever the caller sent: old Engines take a `HostConfig` with a start.
-    fn post(&self, path: &str, query: &[(&str, &str)]) -> Request<Full<Bytes>> {
-        self.request(&Method::POST, path, query)
-    }
-
-    fn request(&self, method: &Method, path: &str, query: &[(&str, &str)]) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::default());
-        *request.method_mut() = method.clone();
-        // Both were parsed to plain characters, so this is a URI; if not, Docker says 404 to `/`.
-        *request.uri_mut() = target(self.version, path, query).parse().unwrap_or_default();
-        request.headers_mut().insert(header::HOST, http::HeaderValue::from_static("docker"));
-        request
-    }
-
-    fn post_json<T: Serialize>(
-        &self,
-        path: &str,
-        query: &[(&str, &str)],
-        body: &T,
-    ) -> Result<Request<Full<Bytes>>, Fault> {
-        let bytes = serde_json::to_vec(body)
-            .map_err(|e| Fault::Status(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
-        let mut request = self.request(&Method::POST, path, query);
-        let json = http::HeaderValue::from_static("application/json");
-        request.headers_mut().insert(header::CONTENT_TYPE, json);
-        *request.body_mut() = Full::new(bytes.into());
-        Ok(request)
-    }
-}
-
 async fn read_body(body: Incoming) -> Result<Bytes, Fault> {
     let too_large = || {
         let words = "docker-guard: the body is larger than 1 MiB or broke off".to_owned();
@@ -380,52 +341,6 @@ async fn read_body(body: Incoming) -> Result<Bytes, Fault> {
         Ok(Err(_)) => Err(too_large()),
         Err(_) => {
             Err(Fault::Status(StatusCode::REQUEST_TIMEOUT, "docker-guard: the body did not come".into()))
-        }
-    }
-}
-
-/// Looks at each folder from the root of the instances to the bind's source: none may be a symbolic link, and
-/// all must be there, because Docker would make a missing one as root. A folder that this process may not look
-/// into is left to the textual policy.
-async fn check_folders(root: &str, source: &str) -> Result<(), Refusal> {
-    let mut path = Path::new(root).to_path_buf();
-    let below = source.strip_prefix(root).unwrap_or_default();
-    for name in std::iter::once("").chain(below.split('/')).filter(|name| !name.is_empty()) {
-        path.push(name);
-        match tokio::fs::symlink_metadata(&path).await {
-            Ok(metadata) if metadata.is_dir() => {}
-            Ok(_) => return Err(Refusal::new("a bind's source is a symbolic link or no folder")),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Refusal::new(
-                    "a bind's source does not exist (or runtime/instances is not mounted where docker-guard runs)",
-                ));
-            }
-            Err(error) => {
-                tracing::debug!(path = %path.display(), %error, "a bind's folder cannot be looked at");
-                return Ok(());
-            }
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_bind_through_a_symbolic_link_is_refused() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let root = folder.path().to_str().expect("text").to_owned();
-        std::fs::create_dir_all(folder.path().join("real/data")).expect("folders");
-        std::os::unix::fs::symlink("/etc", folder.path().join("real/link")).expect("a link");
-        std::os::unix::fs::symlink("real", folder.path().join("alias")).expect("a link");
-        std::fs::write(folder.path().join("real/file"), "").expect("a file");
-        let check = async |below: &str| check_folders(&root, &format!("{root}/{below}")).await;
-        assert_eq!(check("real/data").await, Ok(()));
-        assert_eq!(check("real").await, Ok(()));
-        for bad in ["real/link", "alias/data", "real/file", "real/missing"] {
-            assert!(check(bad).await.is_err(), "{bad}");
         }
     }
 }

@@ -3,13 +3,15 @@
 //! is refused. Whoever owns deploy-control then owns Beaver's instances, and not the host.
 //!
 //! A call goes through `request` (what is asked, parsed), `policy` and `body` (whether it may be), `handler`
-//! (what is looked up before), and `upstream` (Docker).
+//! (what is looked up before), and `line` and `upstream` (to Docker).
 
 pub mod body;
 pub mod config;
+mod folders;
 mod handler;
 pub mod hardening;
 mod images;
+mod line;
 pub mod policy;
 #[cfg(test)]
 mod policy_tests;

@@ -105,3 +105,62 @@ impl Upstream {
         Ok(sender)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http_body_util::BodyExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    /// Answers `per_connection` requests on each connection and then closes it, as a Docker that restarts.
+    fn fake_docker(listener: UnixListener, per_connection: usize) -> Arc<AtomicUsize> {
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&connections);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(async move {
+                    for _ in 0..per_connection {
+                        let mut request = [0; 1024];
+                        if stream.read(&mut request).await.is_ok_and(|read| read > 0) {
+                            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nOK").await;
+                        }
+                    }
+                });
+            }
+        });
+        connections
+    }
+
+    async fn ask(upstream: &Upstream) {
+        let request = Request::builder().uri("/_ping").header("host", "docker").body(Full::default());
+        let answer = upstream.send(request.expect("a request"), LIMIT).await.expect("an answer");
+        assert_eq!(answer.into_body().collect().await.expect("a body").to_bytes(), "OK");
+        // The connection's own task notes that it is idle again.
+        tokio::task::yield_now().await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_used_again_and_one_that_ended_is_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (per_connection, expected) in [(usize::MAX, 1), (1, 5)] {
+            let socket = folder.path().join(format!("{expected}.sock"));
+            let connections = fake_docker(UnixListener::bind(&socket).expect("a socket"), per_connection);
+            let upstream = Upstream::new(socket);
+            for _ in 0..5 {
+                ask(&upstream).await;
+            }
+            assert_eq!(connections.load(Ordering::SeqCst), expected);
+        }
+        let nobody = Upstream::new(folder.path().join("nobody.sock"));
+        let answer = nobody.send(Request::new(Full::default()), LIMIT).await;
+        assert!(matches!(answer, Err(UpstreamError::Unreachable(_))));
+    }
+}
