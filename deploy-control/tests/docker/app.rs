@@ -36,6 +36,10 @@ fn serve() {
     if let Some(code) = std::env::var("EXIT_CODE").ok().and_then(|code| code.parse().ok()) {
         std::process::exit(code);
     }
+    if let Some(megabytes) = std::env::var("EAT_MB").ok().and_then(|mb| mb.parse::<usize>().ok()) {
+        // Written to, or the kernel gives nothing.
+        std::hint::black_box(vec![1_u8; megabytes << 20]);
+    }
     let listener = TcpListener::bind("0.0.0.0:8080").expect("a port");
     for stream in listener.incoming() {
         let Ok(mut stream) = stream else { continue };

@@ -18,7 +18,7 @@ use service_kit::lifecycle::Lifecycle;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-use super::rig::Rig;
+use super::rig::{DOCKER_SOCKET, Rig};
 
 /// A request as anybody with access to the socket could write it. Answers status and body.
 async fn raw(socket: &Path, request_line: &str, body: &str) -> (u16, String) {
@@ -136,6 +136,12 @@ async fn a_strangers_container_is_neither_shown_nor_touched() {
     }
     let (status, answer) = raw(&rig.socket(), &format!("GET /containers/{id}/json"), "").await;
     assert!(status == 200 && !answer.contains("s3cret"), "{answer}");
+    // All that happened so far, which is that the stranger's container was made and started.
+    let now = service_kit::clock::Clock::system().now_secs() + 1;
+    let line = format!("GET /events?since=1&until={now}");
+    let (_, all) = raw(DOCKER_SOCKET.as_ref(), &line, "").await;
+    let (status, seen) = raw(&rig.socket(), &line, "").await;
+    assert!(status == 200 && all.contains(&id) && !seen.contains(&id), "{seen}");
     let (_, listed) = raw(&rig.socket(), "GET /containers/json?all=true&filters=%7B%7D", "").await;
     assert!(!listed.contains(&id), "{listed}");
     assert_eq!(rig.engine.list().await, Ok(vec![]));
@@ -207,6 +213,17 @@ async fn without_docker_or_guard_all_is_unreachable_and_recovers_by_itself() {
     lifecycle.stop();
     assert!(lifecycle.run_until_stopped(Duration::from_secs(5)).await);
     assert!(unreachable(engine.ping().await), "gone again");
+}
+
+#[tokio::test]
+async fn a_docker_that_hangs_costs_a_call_its_own_limit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("hangs.sock");
+    let _never_answers = tokio::net::UnixListener::bind(&socket).expect("a socket");
+    let engine = DockerEngine::new(&socket, "beaver");
+    let started = tokio::time::Instant::now();
+    assert_eq!(engine.ping().await, Err(EngineError::TimedOut("ping")));
+    assert!(started.elapsed() < Duration::from_secs(8));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,4 +8,5 @@ mod guard;
 mod instance;
 mod network;
 mod probe;
+mod process;
 mod rig;
