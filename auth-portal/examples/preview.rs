@@ -79,6 +79,10 @@ async fn main() {
     let fakes = Fakes::default();
     states(&fakes);
     orders(&fakes);
+    // Any mode of registration can be looked at.
+    if let Ok(mode) = std::env::var("BEAVER_REGISTRATION") {
+        fakes.world().settings.registration = mode.parse().expect("open, invite, approval or closed");
+    }
     let (authz, deploy) = fakes.start().await;
     let (authz, deploy) = (authz.to_string(), deploy.to_string());
     // PORTAL_LISTEN, PORTAL_ADMIN_LISTEN and PORTAL_PUBLIC_URL move it where 3081 is taken.
