@@ -1,0 +1,17 @@
+//! The router in one process with fake neighbours: authz-service with real Ed25519 signatures,
+//! deploy-control, and instances on addresses of their own. No Docker, no fixed ports, no sleeps but those
+//! that bound a wait.
+
+mod fake_authz;
+mod fake_deploy;
+mod gate;
+mod handoff;
+mod instances;
+mod outage;
+mod raw;
+mod readiness;
+mod routing;
+mod smuggling;
+mod streams;
+mod websocket;
+mod world;

@@ -1,0 +1,106 @@
+//! Raw sockets on both sides: what exactly is sent to the router, and what exactly an instance gets.
+
+use std::net::{SocketAddr, SocketAddrV4};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::instances::listen;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Sends bytes and reads until the router closes the connection, or `quiet` passes without a byte.
+pub(crate) async fn talk(router: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(router).await.expect("a connection");
+    // The router may answer and close before everything is sent.
+    let _ = stream.write_all(bytes).await;
+    let mut out = Vec::new();
+    let mut buffer = [0_u8; 4096];
+    loop {
+        let wait = if out.is_empty() { PATIENCE } else { Duration::from_millis(300) };
+        match tokio::time::timeout(wait, stream.read(&mut buffer)).await {
+            Ok(Ok(n)) if n > 0 => out.extend_from_slice(&buffer[..n]),
+            _ => return String::from_utf8_lossy(&out).into_owned(),
+        }
+    }
+}
+
+/// The statuses of the answers in a connection's bytes.
+pub(crate) fn statuses(text: &str) -> Vec<u16> {
+    text.match_indices("HTTP/1.1 ")
+        .map(|(i, m)| text[i + m.len()..][..3].parse().expect("a status"))
+        .collect()
+}
+
+/// An instance that writes down every byte and gives the same answer to each request, told apart by a strict
+/// reader of its own.
+pub(crate) struct Recorder {
+    pub(crate) address: SocketAddrV4,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Recorder {
+    pub(crate) async fn start(answer: &'static str) -> Self {
+        let (listener, address) = listen().await;
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(record(stream, Arc::clone(&seen), answer));
+            }
+        });
+        Self { address, requests }
+    }
+
+    /// Whole requests so far, head and body as they came.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+async fn record(mut stream: TcpStream, seen: Arc<Mutex<Vec<String>>>, answer: &'static str) {
+    let mut pending = Vec::new();
+    let mut buffer = [0_u8; 4096];
+    loop {
+        while let Some(length) = request_length(&pending) {
+            let request: Vec<u8> = pending.drain(..length).collect();
+            seen.lock().unwrap().push(String::from_utf8_lossy(&request).into_owned());
+            if stream.write_all(answer.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+        match stream.read(&mut buffer).await {
+            Ok(n) if n > 0 => pending.extend_from_slice(&buffer[..n]),
+            _ => break,
+        }
+    }
+    if !pending.is_empty() {
+        seen.lock().unwrap().push(format!("UNFINISHED {}", String::from_utf8_lossy(&pending)));
+    }
+}
+
+/// The length of the first whole request, head and body.
+fn request_length(bytes: &[u8]) -> Option<usize> {
+    let head = bytes.windows(4).position(|w| w == b"\r\n\r\n")? + 4;
+    let text = std::str::from_utf8(&bytes[..head]).expect("the router sends ASCII heads");
+    let header = |wanted: &str| {
+        let mut found = text
+            .split("\r\n")
+            .skip(1)
+            .filter_map(|line| line.split_once(": "))
+            .filter_map(|(n, v)| (n.eq_ignore_ascii_case(wanted)).then_some(v));
+        let first = found.next();
+        assert!(found.next().is_none(), "{wanted} came twice");
+        first
+    };
+    let (length, chunked) = (header("content-length"), header("transfer-encoding"));
+    assert!(length.is_none() || chunked.is_none(), "both framings reached the instance: {text}");
+    if chunked.is_some() {
+        let end = bytes[head..].windows(5).position(|w| w == b"0\r\n\r\n")?;
+        return Some(head + end + 5);
+    }
+    let total = head + length.map_or(0, |l| l.parse::<usize>().expect("a length"));
+    (bytes.len() >= total).then_some(total)
+}
