@@ -3,6 +3,7 @@
 use http::{Method, StatusCode, header};
 
 use crate::app::{ORIGIN, TestApp};
+use crate::fakes::problem;
 
 const SID: &str = "session-secret-of-alice";
 
@@ -84,4 +85,17 @@ async fn a_neighbour_that_is_not_there_at_all_is_an_outage_too() {
     assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
     page.shows("authz-service");
     page.hides("127.0.0.1:9");
+}
+
+#[tokio::test]
+async fn what_is_our_own_fault_says_so_without_its_details() {
+    let app = TestApp::start().await;
+    app.fakes.person("alice", SID);
+    let nonsense = problem(418, "urn:beaver:unheard-of", "internal-detail");
+    app.fakes.world().refusals.insert("/portal/session".to_owned(), nonsense);
+    let page = app.browser_with(SID).get("/account").await;
+    assert_eq!(page.status, StatusCode::INTERNAL_SERVER_ERROR);
+    page.shows("Something went wrong on our side");
+    page.shows(page.header("x-request-id").expect("an id"));
+    page.hides("internal-detail");
 }
