@@ -12,7 +12,6 @@ use bollard::query_parameters::{
 use deploy_control::docker::{DockerEngine, spec};
 use deploy_control::engine::{ContainerState, Engine as _, EngineError};
 use deploy_control::guard;
-use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use service_kit::lifecycle::Lifecycle;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -229,6 +228,7 @@ async fn a_docker_that_hangs_costs_a_call_its_own_limit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_socket_is_for_its_group_alone_a_stale_one_is_replaced_and_a_stop_ends_streams() {
     let rig = Rig::new().await;
+    rig.engine.ensure_network(&rig.network()).await.expect("a network");
     let metadata = std::fs::symlink_metadata(rig.socket()).expect("a socket");
     assert!(metadata.file_type().is_socket());
     assert_eq!(metadata.permissions().mode() & 0o777, 0o660);
@@ -243,13 +243,11 @@ async fn the_socket_is_for_its_group_alone_a_stale_one_is_replaced_and_a_stop_en
     guard::start(&lifecycle, config.clone()).await.expect("in place of the stale one");
     let engine = DockerEngine::new(&config.socket, &rig.installation);
     engine.ping().await.expect("answers");
-    let mut events = engine.events();
-    let opened = tokio::time::sleep(Duration::from_millis(300));
-    tokio::select! { event = events.next() => panic!("{event:?}"), () = opened => {} }
+    let mut events = rig.follow(&config.socket).await;
     lifecycle.stop();
     assert!(lifecycle.run_until_stopped(Duration::from_secs(5)).await, "the stream does not hold it up");
-    let end = tokio::time::timeout(Duration::from_secs(5), events.next()).await.expect("it ends");
-    assert!(end.is_none_or(|event| event.is_err()));
+    let end = async { while events.recv().await.is_some_and(|event| event.is_ok()) {} };
+    tokio::time::timeout(Duration::from_secs(5), end).await.expect("it ends");
     assert!(!config.socket.exists());
 
     std::fs::write(&config.socket, "precious").expect("a file");

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use bollard::query_parameters::{
@@ -15,12 +16,13 @@ use bollard::query_parameters::{
 use bollard::{API_DEFAULT_VERSION, Docker};
 use control_api::ids::{InstanceId, UserId};
 use deploy_control::docker::DockerEngine;
-use deploy_control::engine::{ContainerSpec, Engine as _, Limits, NetworkSpec};
+use deploy_control::engine::{ContainerEvent, ContainerSpec, Engine as _, EngineResult, Limits, NetworkSpec};
 use deploy_control::guard::policy::Policy;
 use deploy_control::guard::{self, GuardConfig};
-use futures_util::TryStreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use service_kit::lifecycle::Lifecycle;
 use service_kit::secret::random_bytes;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 pub(crate) const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 
@@ -43,7 +45,8 @@ impl Rig {
         let docker = Docker::connect_with_unix(DOCKER_SOCKET, 60, API_DEFAULT_VERSION);
         let docker = docker.expect("these tests need a Docker Engine at /var/run/docker.sock");
         let docker = docker.negotiate_version().await.expect("these tests need a running Docker Engine");
-        let [octet, a, b] = random_bytes::<3>();
+        let octet = unused_octet();
+        let [a, b] = random_bytes::<2>();
         let tag = format!("{octet:02x}{a:02x}{b:02x}");
         let installation = format!("bvd{tag}");
         let image = format!("beaver-test/{installation}:latest");
@@ -156,6 +159,32 @@ impl Rig {
         self.docker.inspect_image(name).await.expect("an image").id.expect("an id")
     }
 
+    /// Follows events through the guard at `socket`, from a task of its own. Answers once the first event has
+    /// come: of a container that is made and removed for that until the subscription is seen to stand. The
+    /// channel ends with the stream.
+    pub(crate) async fn follow(&self, socket: &Path) -> UnboundedReceiver<EngineResult<ContainerEvent>> {
+        let engine = DockerEngine::new(socket, &self.installation);
+        let (sender, mut receiver) = unbounded_channel();
+        tokio::spawn(async move {
+            let mut events = engine.events();
+            while let Some(event) = events.next().await {
+                if sender.send(event).is_err() {
+                    return;
+                }
+            }
+        });
+        let spec = self.spec("first", 60);
+        for _ in 0..100 {
+            let id = self.engine.create(&spec).await.expect("created");
+            self.engine.remove(&id).await.expect("removed");
+            if !receiver.is_empty() {
+                receiver.recv().await.expect("an event").expect("no error");
+                return receiver;
+            }
+        }
+        panic!("no event came");
+    }
+
     /// Nothing of this rig may be left, beside its image and networks.
     pub(crate) async fn assert_no_containers(&self) {
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filter(&self.installation));
@@ -178,6 +207,12 @@ impl Drop for Rig {
             assert!(left.is_empty(), "left behind: {left:?}");
         }
     }
+}
+
+/// Another one for each rig of this process, from a random one on for the sake of other processes.
+fn unused_octet() -> u8 {
+    static NEXT: OnceLock<AtomicU8> = OnceLock::new();
+    NEXT.get_or_init(|| AtomicU8::new(random_bytes::<1>()[0])).fetch_add(1, Ordering::SeqCst)
 }
 
 fn filter(installation: &str) -> std::collections::HashMap<String, Vec<String>> {
