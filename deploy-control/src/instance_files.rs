@@ -137,8 +137,10 @@ impl InstanceFiles {
         for entry in entries {
             let path = entry?.path();
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let ours = (name.starts_with("config.json.") && name.ends_with(".next"))
-                || (name.starts_with(".config.json.") && name.ends_with(".tmp"));
+            // A staged file, or the temporary one of a write that never ended.
+            let staged = name.strip_prefix("config.json.").and_then(|rest| rest.strip_suffix(".next"));
+            let half = name.strip_prefix(".config.json.").and_then(|rest| rest.strip_suffix(".tmp"));
+            let ours = staged.is_some() || half.is_some();
             if ours && keep.as_ref() != Some(&path) {
                 gone_is_fine(fs::remove_file(path))?;
             }
@@ -168,7 +170,7 @@ impl InstanceFiles {
         gone_is_fine(fs::remove_dir_all(&done))?;
         fs::rename(&temporary, &done)?;
         sync_folder(&folder)?;
-        self.prune_snapshots(&folder)
+        prune_snapshots(&folder)
     }
 
     /// Puts the data of a snapshot back; the snapshot stays.
@@ -194,17 +196,6 @@ impl InstanceFiles {
     pub fn data_bytes(&self, id: InstanceId) -> io::Result<u64> {
         let mut left = COUNTED_ENTRIES;
         tree_bytes(&self.data_dir(id), &mut left)
-    }
-
-    fn prune_snapshots(&self, folder: &Path) -> io::Result<()> {
-        let names = fs::read_dir(folder)?.filter_map(Result::ok);
-        let mut generations: Vec<u64> =
-            names.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok())).collect();
-        generations.sort_unstable_by(|a, b| b.cmp(a));
-        for generation in generations.into_iter().skip(SNAPSHOTS_KEPT) {
-            gone_is_fine(fs::remove_dir_all(folder.join(generation.to_string())))?;
-        }
-        Ok(())
     }
 
     fn read_config(&self, id: InstanceId) -> io::Result<AppConfig> {
@@ -237,6 +228,18 @@ impl InstanceFiles {
     fn staged_file(&self, id: InstanceId, operation: OperationId) -> PathBuf {
         self.config_dir(id).join(format!("config.json.{operation}.next"))
     }
+}
+
+/// Forgets all but the newest snapshots.
+fn prune_snapshots(folder: &Path) -> io::Result<()> {
+    let names = fs::read_dir(folder)?.filter_map(Result::ok);
+    let mut generations: Vec<u64> =
+        names.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok())).collect();
+    generations.sort_unstable_by(|a, b| b.cmp(a));
+    for generation in generations.into_iter().skip(SNAPSHOTS_KEPT) {
+        gone_is_fine(fs::remove_dir_all(folder.join(generation.to_string())))?;
+    }
+    Ok(())
 }
 
 fn gone_is_fine(outcome: io::Result<()>) -> io::Result<()> {

@@ -62,6 +62,7 @@ pub enum Container {
 
 /// What is so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts, each read off one column")]
 pub struct Observed {
     /// The container of the current generation.
     pub container: Container,
@@ -151,7 +152,7 @@ pub enum Step {
 }
 
 /// The next step.
-pub fn next_step(desired: Desired, observed: &Observed, policy: &Policy, now: i64) -> Step {
+pub fn next_step(desired: Desired, observed: Observed, policy: &Policy, now: i64) -> Step {
     match desired.goal {
         Goal::Deleted | Goal::Purged if observed.erased => Step::Settled,
         Goal::Deleted | Goal::Purged => remove_then(observed.container, Step::Erase),
@@ -184,7 +185,7 @@ fn halt_then(container: Container, then: Step) -> Step {
     }
 }
 
-fn rest(goal: Goal, observed: &Observed) -> Step {
+fn rest(goal: Goal, observed: Observed) -> Step {
     let published = match goal {
         Goal::Asleep => InstanceState::Asleep,
         _ => InstanceState::Stopped,
@@ -193,7 +194,7 @@ fn rest(goal: Goal, observed: &Observed) -> Step {
     halt_then(observed.container, then)
 }
 
-fn change_then_serve(change: Change, observed: &Observed, policy: &Policy, now: i64) -> Step {
+fn change_then_serve(change: Change, observed: Observed, policy: &Policy, now: i64) -> Step {
     match change {
         Change::Restart => halt_then(observed.container, Step::EndRestart),
         Change::Configure => Step::SwapConfig,
@@ -210,7 +211,7 @@ fn change_then_serve(change: Change, observed: &Observed, policy: &Policy, now: 
     }
 }
 
-fn serve(change: Change, observed: &Observed, policy: &Policy, now: i64) -> Step {
+fn serve(change: Change, observed: Observed, policy: &Policy, now: i64) -> Step {
     let asked = policy.asked || change != Change::None;
     if observed.state == InstanceState::Failed && !asked {
         return Step::Settled;

@@ -12,7 +12,7 @@ fn observed(container: Container, state: InstanceState) -> Observed {
     Observed { container, state, container_made: true, answered: false, registered: true, erased: false }
 }
 
-fn step(goal: Goal, change: Change, observed: &Observed, policy: &Policy) -> Step {
+fn step(goal: Goal, change: Change, observed: Observed, policy: &Policy) -> Step {
     next_step(Desired { goal, change }, observed, policy, 10_000)
 }
 
@@ -62,7 +62,7 @@ fn a_new_instance_goes_the_way_of_the_diagram() {
         (at(Running, Ready, true, true, true), Step::Settled),
         (at(Running, Ready, true, false, true), Step::Settled),
     ] {
-        assert_eq!(step(Goal::Awake, Change::None, &observed, &ASKED), expected, "{observed:?}");
+        assert_eq!(step(Goal::Awake, Change::None, observed, &ASKED), expected, "{observed:?}");
     }
 }
 
@@ -101,7 +101,7 @@ fn every_goal_and_container_by_table() {
         (Goal::Awake, Change::TakeBack, Stopped, Starting, Step::RemoveContainer),
         (Goal::Awake, Change::TakeBack, Gone, Creating, Step::TakeBack),
     ] {
-        let found = step(goal, change, &observed(container, state), &QUIET);
+        let found = step(goal, change, observed(container, state), &QUIET);
         assert_eq!(found, expected, "{goal:?} {change:?} {container:?} {state:?}");
     }
 }
@@ -110,7 +110,7 @@ fn every_goal_and_container_by_table() {
 fn nothing_is_touched_while_docker_cannot_say() {
     for (desired, observed, policy) in all() {
         if observed.container == Unknown {
-            let found = next_step(desired, &observed, &policy, 10_000);
+            let found = next_step(desired, observed, &policy, 10_000);
             // The file swap touches no container.
             let harmless = matches!(found, Step::Hold(Hold::Unknown) | Step::Settled | Step::SwapConfig);
             assert!(harmless, "{desired:?} {observed:?}: {found:?}");
@@ -121,7 +121,7 @@ fn nothing_is_touched_while_docker_cannot_say() {
 #[test]
 fn a_container_is_only_removed_to_delete_or_to_undo() {
     for (desired, observed, policy) in all() {
-        if next_step(desired, &observed, &policy, 10_000) == Step::RemoveContainer {
+        if next_step(desired, observed, &policy, 10_000) == Step::RemoveContainer {
             let deleted = matches!(desired.goal, Goal::Deleted | Goal::Purged);
             let undo = matches!(desired.change, Change::UpgradeBack | Change::TakeBack);
             assert!(deleted || undo, "{desired:?} {observed:?}");
@@ -134,7 +134,7 @@ fn what_serves_is_left_alone() {
     for (desired, observed, policy) in all() {
         let serves = observed.container == Running && observed.state == Ready;
         if serves && desired == (Desired { goal: Goal::Awake, change: Change::None }) {
-            assert_eq!(next_step(desired, &observed, &policy, 10_000), Step::Settled);
+            assert_eq!(next_step(desired, observed, &policy, 10_000), Step::Settled);
         }
     }
 }
@@ -143,7 +143,7 @@ fn what_serves_is_left_alone() {
 fn tries_are_spaced_and_end() {
     let after = |recent_failures, last_failure| Policy { recent_failures, last_failure, ..QUIET };
     let down = observed(Stopped, Starting);
-    let at = |policy: Policy| step(Goal::Awake, Change::None, &down, &policy);
+    let at = |policy: Policy| step(Goal::Awake, Change::None, down, &policy);
     assert_eq!(at(after(1, 10_000)), Step::Start);
     assert_eq!(at(after(2, 10_000)), Step::Hold(Hold::BackOff(11_000)));
     assert_eq!(at(after(4, 9_000)), Step::Hold(Hold::BackOff(13_000)));

@@ -157,9 +157,8 @@ impl Requests {
         }
         let intent = self.intent(OperationKind::Wake, Goal::Awake, Change::None, actor);
         match self.intend(&instance, &intent).await {
-            Ok(_) => {}
-            // Somebody else was faster, or it is on its way out.
-            Err(Error::InProgress(_)) => {}
+            // Or somebody else was faster.
+            Ok(_) | Err(Error::InProgress(_)) => {}
             Err(error) => return Err(error),
         }
         Ok(self.context.store.instance(instance.id).await?.unwrap_or(instance))
@@ -185,13 +184,11 @@ impl Requests {
             }
             let Some(operation) = self.stage(&instance, provider).await? else { continue };
             let operation = self.follow(operation, until).await?;
-            return match operation.state {
-                OperationState::Succeeded => self.live(id).await,
-                _ => {
-                    let reason = operation.verdict.unwrap_or_else(|| "it was cancelled".to_owned());
-                    Err(Error::NotReady(format!("{reason}; the configuration before is in force")))
-                }
-            };
+            if operation.state == OperationState::Succeeded {
+                return self.live(id).await;
+            }
+            let reason = operation.verdict.unwrap_or_else(|| "it was cancelled".to_owned());
+            return Err(Error::NotReady(format!("{reason}; the configuration before is in force")));
         }
     }
 
@@ -249,6 +246,8 @@ impl Requests {
     /// Waits until an operation has ended, at most until `until`.
     pub async fn follow(&self, id: OperationId, until: Instant) -> Result<Operation, Error> {
         let mut changes = self.context.store.changes();
+        let away = self.docker_stays_away();
+        tokio::pin!(away);
         loop {
             changes.mark_unchanged();
             let operation = self.context.store.operation(id).await?;
@@ -258,7 +257,7 @@ impl Requests {
             }
             tokio::select! {
                 _ = changes.changed() => {}
-                reason = self.docker_stays_away() => {
+                reason = &mut away => {
                     return Err(Error::DockerAway(format!("{reason}; operation {id} goes on by itself when it is back")));
                 }
                 () = tokio::time::sleep_until(until) => {

@@ -183,12 +183,8 @@ impl Flight {
         }
         let until = *self.started.get_or_insert_with(Instant::now) + self.context.timings.ready;
         let wants_token = !instance.owner_registered && self.token.is_none();
-        let token = async {
-            match wants_token {
-                true => self.fetch_token(instance).await.ok(),
-                false => self.token.clone(),
-            }
-        };
+        let token =
+            async { if wants_token { self.fetch_token(instance).await.ok() } else { self.token.clone() } };
         let (ready, token) = tokio::join!(self.until_ready(instance, place, until), token);
         self.token = token;
         self.evidence = None;
@@ -335,11 +331,8 @@ impl Flight {
             Goal::Stopped => (InstanceState::Stopped, Some("stopped on request")),
             _ => (InstanceState::Starting, Some(view.cause())),
         };
-        let stage = match instance.change {
-            Change::PutBack => Stage::PutBack,
-            _ => Stage::Stop,
-        };
-        let update = Update { state: Some((state, reason)), stage: view.stage(stage), ..Update::default() };
+        let shown = if instance.change == Change::PutBack { Stage::PutBack } else { Stage::Stop };
+        let update = Update { state: Some((state, reason)), stage: view.stage(shown), ..Update::default() };
         context.store.apply(self.id, &update).await?;
         instance.state = state;
         instance.reason = reason.map(str::to_owned);

@@ -156,7 +156,7 @@ impl Flight {
             erased: instance.deleted_at.is_some(),
         };
         let desired = Desired { goal: instance.goal, change: instance.change };
-        let step = next_step(desired, &observed, &policy, self.context.clock.now_ms());
+        let step = next_step(desired, observed, &policy, self.context.clock.now_ms());
         tracing::debug!(instance = %self.id, ?desired, ?observed, ?step, "next step");
         self.known = None;
         self.perform(step, view).await

@@ -40,6 +40,7 @@ pub struct Reconciler {
     queue: Arc<Mutex<Queue>>,
 }
 
+#[derive(Clone, Copy)]
 enum Message {
     /// Something else is wanted: what is under way should look again at once.
     Changed(InstanceId),

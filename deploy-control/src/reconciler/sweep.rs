@@ -10,7 +10,7 @@ use super::context::{Context, blocking};
 use super::flight::container;
 use crate::engine::ContainerInfo;
 use crate::lifecycle::{Container, Desired, Observed, Policy, Step, next_step};
-use crate::model::{Change, Goal, Instance, Operation};
+use crate::model::{Change, Goal, Instance};
 use crate::store::StoreResult;
 
 /// The instances that need a look.
@@ -33,13 +33,9 @@ pub(super) async fn sweep(context: &Context, at_work: impl Fn(InstanceId) -> boo
     };
     remove_stale(context, &list, &rows, at_work).await;
     let by_name: HashMap<&str, &ContainerInfo> = list.iter().map(|info| (info.name.as_str(), info)).collect();
-    let mut found = Vec::new();
-    for instance in rows.values() {
-        let operation = operations.get(&instance.id);
-        if operation.is_some() || needs_a_look(context, instance, &by_name) {
-            found.push(instance.id);
-        }
-    }
+    // Also the operations of instances whose last trace is gone already.
+    let mut found: Vec<InstanceId> = operations;
+    found.extend(rows.values().filter(|row| needs_a_look(context, row, &by_name)).map(|row| row.id));
     found.extend(unsynced(context, rows).await);
     // Oldest first: ids are in the order of time.
     found.sort_unstable();
@@ -52,12 +48,12 @@ async fn unfinished(context: &Context) -> StoreResult<Vec<InstanceId>> {
     Ok(context.store.active_operations().await?.into_iter().map(|operation| operation.instance_id).collect())
 }
 
-type Rows = (HashMap<InstanceId, Instance>, HashMap<InstanceId, Operation>);
+type Rows = (HashMap<InstanceId, Instance>, Vec<InstanceId>);
 
+/// The instances that are not deleted, and those with an operation that has not ended.
 async fn rows(context: &Context) -> StoreResult<Rows> {
     let rows = context.store.live().await?.into_iter().map(|row| (row.id, row)).collect();
-    let operations = context.store.active_operations().await?;
-    Ok((rows, operations.into_iter().map(|operation| (operation.instance_id, operation)).collect()))
+    Ok((rows, unfinished(context).await?))
 }
 
 fn needs_a_look(context: &Context, instance: &Instance, list: &HashMap<&str, &ContainerInfo>) -> bool {
@@ -75,7 +71,7 @@ fn needs_a_look(context: &Context, instance: &Instance, list: &HashMap<&str, &Co
     };
     let policy = Policy { asked: false, recent_failures: 0, last_failure: 0, back_off_ms: 0 };
     let desired = Desired { goal: instance.goal, change: instance.change };
-    next_step(desired, &observed, &policy, context.clock.now_ms()) != Step::Settled
+    next_step(desired, observed, &policy, context.clock.now_ms()) != Step::Settled
 }
 
 /// The instances whose route file is not as it must be. It is read here and written in the instance's own

@@ -219,19 +219,15 @@ async fn take_address(tx: &mut Tx, instance: &str, plan: &AddressPlan, now: i64)
     )
     .fetch_optional(&mut **tx)
     .await?;
-    let place = match rested {
-        Some(row) => Place {
-            shard: u16::try_from(row.shard)
-                .map_err(|_| StoreError::Corrupt(format!("shard holds {}", row.shard)))?,
-            address: parsed("address", &row.address)?,
-        },
-        None => {
-            let given = sqlx::query_scalar!(r#"SELECT COUNT(*) AS "count!: i64" FROM addresses"#)
-                .fetch_one(&mut **tx)
-                .await?;
-            let index = u32::try_from(given).unwrap_or(u32::MAX);
-            plan.place(index).ok_or(StoreError::AddressesExhausted)?
-        }
+    let place = if let Some(row) = rested {
+        let shard = u16::try_from(row.shard);
+        let shard = shard.map_err(|_| StoreError::Corrupt(format!("shard holds {}", row.shard)))?;
+        Place { shard, address: parsed("address", &row.address)? }
+    } else {
+        let given = sqlx::query_scalar!(r#"SELECT COUNT(*) AS "count!: i64" FROM addresses"#)
+            .fetch_one(&mut **tx)
+            .await?;
+        plan.place(u32::try_from(given).unwrap_or(u32::MAX)).ok_or(StoreError::AddressesExhausted)?
     };
     let (address, shard) = (place.address.to_string(), place.shard);
     sqlx::query!(

@@ -10,6 +10,7 @@ use crate::model::{Change, Entry, Goal, Instance, Stage};
 
 /// The outcome of a step; whatever is `None` stays as it is.
 #[derive(Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a column or a table of its own")]
 pub struct Update<'a> {
     /// What is published, and why it is so.
     pub state: Option<(InstanceState, Option<&'a str>)>,
@@ -116,12 +117,12 @@ impl Store {
             release_address(&mut tx, &id, now).await?;
         }
         if let Some((operation, stage)) = update.stage {
-            let (operation, stage) = (operation.to_string(), stage.as_str());
+            let (operation, step) = (operation.to_string(), stage.as_str());
             sqlx::query!(
                 "UPDATE operations
                  SET state = 'running', step = ?, started_at = COALESCE(started_at, ?), waiting = NULL
                  WHERE id = ? AND state IN ('queued', 'running')",
-                stage,
+                step,
                 now,
                 operation
             )

@@ -1,0 +1,16 @@
+//! deploy-control as a whole, in-process: its API, its reconciler and its files, with Docker and
+//! authz-service in memory.
+#![expect(clippy::expect_used, reason = "a test that cannot go on says so by failing; helpers are tests too")]
+
+mod actions;
+mod configure;
+mod crash;
+mod docker_faults;
+mod fake_engine;
+mod gate;
+mod harness;
+mod isolation;
+mod observe;
+mod register;
+mod sleep;
+mod upgrade;

@@ -1,0 +1,108 @@
+//! Logs, statistics, the ledger, and operations as events.
+
+use control_api::deploy::{EventView, OperationState, OperationView};
+use control_api::ids::UserId;
+use serde_json::Value;
+use service_kit::sse::{Event, Parser};
+
+use crate::fake_engine::Behaviour;
+use crate::harness::{DEPLOY_TOKEN, Running, World, order};
+
+/// Reads events until `enough` says so or the stream ends.
+async fn read(response: reqwest::Response, enough: impl Fn(&[Event]) -> bool) -> Vec<Event> {
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    assert_eq!(response.headers()["x-accel-buffering"], "no");
+    let (mut response, mut parser, mut events) = (response, Parser::new(64 * 1024), Vec::new());
+    while let Some(bytes) = response.chunk().await.expect("bytes") {
+        events.extend(parser.push(&bytes).expect("well formed"));
+        if enough(&events) {
+            break;
+        }
+    }
+    events
+}
+
+async fn follow(app: &Running, path: &str) -> reqwest::Response {
+    let request = app.http.get(format!("{}{path}", app.base)).bearer_auth(DEPLOY_TOKEN);
+    request.header("accept", "text/event-stream").send().await.expect("an answer")
+}
+
+#[tokio::test]
+async fn an_operation_can_be_followed_to_its_end() {
+    let world = World::new().await;
+    let app = world.start().await;
+    let order = serde_json::from_value(order(UserId::generate(), "alice")).expect("an order");
+    let answer = app.api.register(&order).await.expect("accepted");
+    let response = app.api.follow_operation(answer.operation_id).await.expect("a stream");
+    let events = read(response, |_| false).await;
+    let views: Vec<OperationView> =
+        events.iter().map(|event| serde_json::from_str(&event.data).expect("a view")).collect();
+    let last = views.last().expect("an event");
+    assert_eq!((last.state, last.percent), (OperationState::Succeeded, 100));
+    assert!(views.windows(2).all(|pair| pair[0].percent <= pair[1].percent), "progress never goes back");
+    assert!(app.stop().await);
+}
+
+#[tokio::test]
+async fn the_end_of_the_process_ends_a_stream() {
+    let world = World::new().await;
+    world.engine.image("app", "sha256:one", Behaviour::NeverReady);
+    let app = world.start().await;
+    let id = app.register_async("alice").await;
+    let response = follow(&app, &format!("/api/instances/{id}/events?follow=true")).await;
+    let reading = tokio::spawn(read(response, |_| false));
+    assert!(app.stop().await, "no stream holds the process up");
+    assert!(!reading.await.expect("it ends").is_empty());
+}
+
+#[tokio::test]
+async fn the_ledger_is_read_newest_first_and_followed_from_a_number() {
+    let world = World::new().await;
+    let app = world.start().await;
+    let id = app.register("alice").await.instance_id;
+    app.act(id, "stop").await;
+    let ledger = app.ledger(id).await;
+    let whats: Vec<&str> = ledger.iter().map(|(what, _)| what.as_str()).collect();
+    assert_eq!(whats, ["ordered", "ready", "stop asked for", "stopped"]);
+    let path = format!("/api/instances/{id}/events");
+    let all = read(follow(&app, &path).await, |events| events.len() == 4).await;
+    let first: EventView = serde_json::from_str(&all[0].data).expect("an event");
+    assert_eq!((first.what.as_str(), first.actor.as_str()), ("ordered", "user"));
+    assert_eq!(all[0].id.as_deref(), Some(first.seq.to_string().as_str()));
+    let request = app.http.get(format!("{}{path}", app.base)).bearer_auth(DEPLOY_TOKEN);
+    let request = request.header("accept", "text/event-stream").header("last-event-id", first.seq + 2);
+    let rest = read(request.send().await.expect("an answer"), |events| !events.is_empty()).await;
+    let rest: EventView = serde_json::from_str(&rest[0].data).expect("an event");
+    assert_eq!(rest.what, "stopped");
+    assert!(app.stop().await);
+}
+
+#[tokio::test]
+async fn logs_are_text_or_events_of_one_line() {
+    let world = World::new().await;
+    let app = world.start().await;
+    let id = app.register("alice").await.instance_id;
+    let text = app.get(&format!("/api/instances/{id}/logs?tail=10")).await;
+    assert_eq!(text.headers()["content-type"], "text/plain; charset=utf-8");
+    assert_eq!(text.text().await.expect("text"), "one\r\ntwo\nthree");
+    let lines = read(follow(&app, &format!("/api/instances/{id}/logs?follow=true")).await, |_| false).await;
+    let lines: Vec<&str> = lines.iter().map(|event| event.data.as_str()).collect();
+    assert_eq!(lines, ["one", "two", "three"]);
+    world.engine.set_down(true);
+    assert_eq!(app.get(&format!("/api/instances/{id}/logs")).await.status(), 503);
+    assert!(app.stop().await);
+}
+
+#[tokio::test]
+async fn statistics_have_use_and_limits() {
+    let world = World::new().await;
+    let app = world.start().await;
+    let id = app.register("alice").await.instance_id;
+    std::fs::write(world.runtime().join(format!("instances/{id}/data/big")), vec![1; 100_000])
+        .expect("written");
+    let stats: Value = app.get(&format!("/api/instances/{id}/stats")).await.json().await.expect("JSON");
+    assert_eq!(stats["memory_bytes"], 12 << 20);
+    assert_eq!(stats["memory_limit_bytes"], 256 << 20);
+    assert!(stats["disk_bytes"].as_u64().expect("a number") >= 100_000);
+    assert!(app.stop().await);
+}
