@@ -7,7 +7,7 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Connection as _, Sqlite, Transaction};
 
 const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,6 +58,12 @@ impl Database {
             SqlitePoolOptions::new()
                 .max_connections(size)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
+                // A full disk makes SQLite itself roll back; sqlx's own rollback then fails and the connection
+                // would refuse every transaction from then on. It is closed and another one opened.
+                .before_acquire(|connection, _| {
+                    let usable = !connection.is_in_transaction();
+                    Box::pin(async move { Ok(usable) })
+                })
                 .connect_with(options)
         };
         let open = |source| OpenError::Open { path: shown.clone(), source };
@@ -88,5 +94,22 @@ impl Database {
     pub async fn close(&self) {
         self.reader.close().await;
         self.writer.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_ended_itself_does_not_block_the_writer() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database =
+            Database::open(&folder.path().join("a.db"), &Migrator::DEFAULT).await.expect("a database");
+        let mut transaction = database.begin().await.expect("a transaction");
+        // What SQLite does when the disk is full (https://sqlite.org/lang_transaction.html, section 3).
+        sqlx::query("ROLLBACK").execute(&mut *transaction).await.expect("rolled back");
+        drop(transaction);
+        database.begin().await.expect("the next transaction").commit().await.expect("committed");
     }
 }
