@@ -8,6 +8,8 @@
   const log = byId("log"), composer = byId("composer"), field = byId("text");
   const sendButton = byId("send"), stopButton = byId("stop"), status = byId("status"), alertBox = byId("alert");
   let conversation = main.dataset.conversation;
+  // On a touch screen Enter is a new line and the keyboard opens only when it is asked for.
+  const touch = matchMedia("(pointer: coarse)").matches;
   let running = null; // the AbortController of the answer that is being written
 
   // ---- Text: fenced code, inline code, bold, headings and list marks; the rest stays as it was written.
@@ -222,8 +224,10 @@
           settled = true;
           cancelAnimationFrame(frame);
           keepAtEnd(() => {
-            if (data.message) settle(element, data.message); else element.remove();
-            if (data.detail && data.message?.note !== data.detail) alertText("There is no new answer.", data.detail);
+            if (data.message) settle(element, data.message);
+            else if (data.detail) settle(element, { role: "assistant", state: "broken", content: text, note: data.detail });
+            else element.remove();
+            if (data.message && data.detail && data.message.note !== data.detail) alertText("There is no new answer.", data.detail);
           });
           status.textContent = data.detail || "The answer is complete.";
         }
@@ -314,8 +318,7 @@
   composer.addEventListener("submit", (event) => { event.preventDefault(); say(); });
   field.addEventListener("keydown", (event) => {
     const plain = event.key === "Enter" && !event.shiftKey && !event.isComposing;
-    // On a touch keyboard Enter is a new line; the button sends.
-    if (plain && matchMedia("(pointer: fine)").matches) { event.preventDefault(); say(); }
+    if (plain && !touch) { event.preventDefault(); say(); }
   });
   field.addEventListener("input", () => { keepDraft(); fit(); });
   stopButton.addEventListener("click", stop);
@@ -342,5 +345,5 @@
   log.scrollTop = log.scrollHeight;
   try { field.value ||= sessionStorage.getItem(draftKey()) || ""; } catch { /* no storage */ }
   fit();
-  if (matchMedia("(pointer: fine)").matches) field.focus();
+  if (!touch) field.focus();
 })();

@@ -36,6 +36,7 @@ struct Front {
 
 #[tokio::main]
 async fn main() {
+    service_kit::telemetry::init();
     let mut arguments = std::env::args().skip(1);
     let provider_file = PathBuf::from(arguments.next().unwrap_or_else(|| "config.json".to_owned()));
     let port: u16 = arguments.next().map_or(8787, |port| port.parse().expect("a port"));
