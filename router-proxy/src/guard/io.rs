@@ -148,8 +148,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for GuardedIo<S> {
                 return Poll::Ready(Ok(()));
             }
             if this.refused {
-                this.discard(cx);
-                return Poll::Ready(Ok(()));
+                // Nothing more comes. Not the end of the stream either: hyper would take that for a client
+                // that has gone, and not answer. It closes by itself after the answer.
+                return Poll::Pending;
             }
             if this.pass_through || this.state.is_tunnel() {
                 if this.buffer.is_empty() {
@@ -191,7 +192,7 @@ impl<S: AsyncWrite + Unpin> GuardedIo<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedIo<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let poll = Pin::new(&mut this.inner).poll_write(cx, bytes);
@@ -217,7 +218,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedIo<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+        let this = self.get_mut();
+        if this.refused {
+            this.discard(cx);
+        }
+        Pin::new(&mut this.inner).poll_shutdown(cx)
     }
 }
 

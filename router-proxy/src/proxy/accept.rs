@@ -41,7 +41,11 @@ pub(crate) async fn accept(router: Arc<Router>, listener: TcpListener) -> Result
         let state = Arc::new(ConnectionState::default());
         let io = GuardedIo::new(stream, Arc::clone(&state), &router.config.timeouts);
         let router = Arc::clone(&router);
-        let service = service_fn(move |request| Arc::clone(&router).serve(Arc::clone(&state), peer, request));
+        let service = service_fn(move |request| {
+            // Asked now and not when the future runs: by then hyper may have read ahead to the next request.
+            let fault = state.fault();
+            Arc::clone(&router).serve((Arc::clone(&state), fault), peer, request)
+        });
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service).into_owned();
         let connection = graceful.watch(connection);
         let aborting = aborting.clone();

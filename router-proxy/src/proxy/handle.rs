@@ -17,7 +17,7 @@ use super::request_log::RequestLog;
 use crate::config::Config;
 use crate::error::Refusal;
 use crate::gate::{Denied, Gate, Visit};
-use crate::guard::{ConnectionState, InFlight};
+use crate::guard::{ConnectionState, Fault, InFlight};
 use crate::metrics::RouterMetrics;
 use crate::pages::{Answer, Pages, style};
 use crate::request::host::{Host, Place};
@@ -53,13 +53,12 @@ impl Router {
     /// Serves one request. The answer always has a request id.
     pub(crate) async fn serve(
         self: Arc<Self>,
-        state: Arc<ConnectionState>,
+        (state, fault): (Arc<ConnectionState>, Option<Fault>),
         peer: SocketAddr,
         request: Request<Incoming>,
     ) -> Result<Response<AnswerBody>, Infallible> {
         let id = request_id::choose(request.headers().get(request_id::HEADER));
         let value = HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("invalid"));
-        let fault = state.fault();
         let client = self.config.trusted.client(peer, request.headers());
         let log = RequestLog::new(&id, request.method(), request.uri().path(), client, &self.metrics);
         let context = Context {

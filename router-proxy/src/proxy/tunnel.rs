@@ -2,6 +2,7 @@
 //! replaced, the router stops, or nothing passed for an hour.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
@@ -17,6 +18,8 @@ use crate::metrics::TunnelCount;
 use crate::upstream::Lease;
 
 const BUFFER: usize = 16 * 1024;
+/// What one side may still say after the other has ended.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// One tunnel with all that it holds.
 pub(super) struct Tunnel {
@@ -64,20 +67,28 @@ impl Tunnel {
             meter.touch();
             beat.send_replace(());
         };
+        let (up, down) = (AtomicU64::new(0), AtomicU64::new(0));
         let both = async {
-            tokio::try_join!(copy(client_read, server_write, touch), copy(server_read, client_write, touch),)
+            let upward = copy(client_read, server_write, &up, touch);
+            let downward = copy(server_read, client_write, &down, touch);
+            tokio::pin!(upward, downward);
+            // A WebSocket has no half-closed state: when one side has ended, the other gets a moment.
+            tokio::select! {
+                outcome = &mut upward => (outcome, tokio::time::timeout(LAST_WORDS, downward).await).0,
+                outcome = &mut downward => (outcome, tokio::time::timeout(LAST_WORDS, upward).await).0,
+            }
         };
         let idle = async {
             // Bytes in either direction keep it.
             while tokio::time::timeout(self.idle, beats.changed()).await.is_ok() {}
         };
-        let (bytes_in, bytes_out) = tokio::select! {
-            outcome = both => outcome?,
-            () = idle => return Err(io::ErrorKind::TimedOut.into()),
+        let outcome = tokio::select! {
+            outcome = both => outcome,
+            () = idle => Err(io::ErrorKind::TimedOut.into()),
         };
-        self.held.log.bytes_in = bytes_in;
-        self.held.log.bytes_out = bytes_out;
-        Ok(())
+        self.held.log.bytes_in = up.into_inner();
+        self.held.log.bytes_out = down.into_inner();
+        outcome
     }
 }
 
@@ -85,19 +96,19 @@ impl Tunnel {
 async fn copy(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
+    total: &AtomicU64,
     touch: impl Fn(),
-) -> io::Result<u64> {
+) -> io::Result<()> {
     let mut buffer = vec![0_u8; BUFFER];
-    let mut total = 0;
     loop {
         let n = from.read(&mut buffer).await?;
         if n == 0 {
             to.shutdown().await?;
-            return Ok(total);
+            return Ok(());
         }
         touch();
         to.write_all(&buffer[..n]).await?;
         to.flush().await?;
-        total += n as u64;
+        total.fetch_add(n as u64, Ordering::Relaxed);
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct InstanceState {
     /// `/slow` answers once this is told.
     pub(crate) go: Notify,
     pub(crate) slow_began: AtomicBool,
+    /// Bytes that `/endless` was asked for.
+    pub(crate) produced: AtomicU64,
 }
 
 pub(crate) struct Instance {
@@ -56,14 +58,16 @@ impl Instance {
             chunks: broadcast::Sender::new(16),
             go: Notify::new(),
             slow_began: AtomicBool::new(false),
+            produced: AtomicU64::new(0),
         });
         let app = Router::new()
             .route("/api/auth/login", post(login))
             .route("/upload", post(upload))
             .route("/download", get(download))
+            .route("/endless", get(endless))
             .route("/sse", get(sse))
             .route("/stream", get(stream))
-            .route("/slow", get(slow))
+            .route("/slow", any(slow))
             .route("/evil", get(evil))
             .fallback(any(echo))
             .with_state(Arc::clone(&state));
@@ -115,6 +119,14 @@ async fn download() -> Body {
     Body::from_stream(futures_util::stream::iter(
         (0..1600).map(move |_| Ok::<_, std::io::Error>(piece.clone())),
     ))
+}
+
+async fn endless(State(state): Inst) -> Body {
+    let piece = Bytes::from(vec![7_u8; 64 * 1024]);
+    Body::from_stream(futures_util::stream::repeat_with(move || {
+        state.produced.fetch_add(piece.len() as u64, Ordering::SeqCst);
+        Ok::<_, std::io::Error>(piece.clone())
+    }))
 }
 
 async fn sse(State(state): Inst) -> Response {

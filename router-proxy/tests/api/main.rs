@@ -2,6 +2,9 @@
 //! deploy-control, and instances on addresses of their own. No Docker, no fixed ports, no sleeps but those
 //! that bound a wait.
 
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on must say where")]
+
+mod connections;
 mod fake_authz;
 mod fake_deploy;
 mod gate;

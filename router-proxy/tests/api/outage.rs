@@ -76,7 +76,8 @@ async fn a_restart_verifies_with_the_keys_on_disk() {
     world.put_route(&world.alice_route(app.address)).await;
     let cookie = world.alice_cookie();
     assert_eq!(world.get("alice", "/", &[("cookie", &cookie)]).await.status(), 200);
-    assert!(world.config.state_dir.join("jwks.json").exists());
+    let cached = world.config.state_dir.join("jwks.json");
+    eventually("the keys are on disk", || async { cached.exists() }).await;
     world.authz.keys_down.store(true, Ordering::SeqCst);
     world.restart().await;
     assert_eq!(world.get("alice", "/", &[("cookie", &cookie)]).await.status(), 200, "by the cached keys");

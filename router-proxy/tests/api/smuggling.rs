@@ -115,7 +115,7 @@ async fn what_is_clear_reaches_the_instance_as_one_clean_request() {
     assert!(seen[0].ends_with("\r\n\r\nabc") && seen[0].contains("content-length: 3"));
     assert!(seen[1].contains("transfer-encoding: chunked") && seen[1].ends_with("3\r\nxyz\r\n0\r\n\r\n"));
     for request in &seen {
-        assert_eq!(request.matches("host: ").count(), 1, "{request}");
+        assert_eq!(request.matches("\r\nhost: ").count(), 1, "{request}");
         assert!(request.contains("host: alice.localhost\r\n"), "{request}");
     }
 }

@@ -75,6 +75,24 @@ async fn an_instance_that_does_not_read_stops_the_upload() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_stops_the_download() {
+    let (world, app, cookie) = open_world().await;
+    let answer = world.get("alice", "/endless", &[("cookie", &cookie)]).await;
+    let mut last = u64::MAX;
+    eventually("the download stands still", || {
+        let now = app.state.produced.load(Ordering::SeqCst);
+        let stands = now > 0 && now == std::mem::replace(&mut last, now);
+        async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            stands
+        }
+    })
+    .await;
+    assert!(last < HUNDRED_MB as u64 / 4, "{last} bytes were made while nobody read");
+    drop(answer);
+}
+
+#[tokio::test]
 async fn events_arrive_one_by_one_as_they_are_sent() {
     let (world, app, cookie) = open_world().await;
     let mut events = world.get("alice", "/sse", &[("cookie", &cookie)]).await.bytes_stream();

@@ -1,4 +1,4 @@
-//! WebSockets through the router.
+//! `WebSockets` through the router.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
