@@ -121,9 +121,8 @@ impl Flight {
     }
 
     async fn view(&self) -> Result<Option<View>, Trouble> {
-        let store = &self.context.store;
-        let Some(instance) = store.instance(self.id).await? else { return Ok(None) };
-        Ok(Some(View { instance, operation: store.active_operation(self.id).await? }))
+        let view = self.context.store.view(self.id).await?;
+        Ok(view.map(|(instance, operation)| View { instance, operation }))
     }
 
     fn store_trouble(&self, trouble: &Trouble) -> Outcome {

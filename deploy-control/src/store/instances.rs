@@ -4,9 +4,10 @@ use control_api::deploy::InstanceState;
 use control_api::ids::{InstanceId, UserId};
 use control_api::names::{Slug, Username};
 
+use super::operations::active_in;
 use super::rows::{InstanceRow, parsed};
 use super::{Store, StoreResult};
-use crate::model::Instance;
+use crate::model::{Instance, Operation};
 
 /// Which instances to list.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,19 @@ impl Store {
             .fetch_optional(self.db.reader())
             .await?;
         row.map(Instance::try_from).transpose()
+    }
+
+    /// An instance and the operation on it, as of one moment: an operation must never be judged by a row from
+    /// before it was asked for.
+    pub async fn view(&self, id: InstanceId) -> StoreResult<Option<(Instance, Option<Operation>)>> {
+        let id = id.to_string();
+        let mut tx = self.db.reader().begin().await?;
+        let row = sqlx::query_as!(InstanceRow, "SELECT * FROM instances WHERE id = ?", id)
+            .fetch_optional(&mut *tx)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let operation = active_in(&mut tx, &id).await?;
+        Ok(Some((row.try_into()?, operation)))
     }
 
     /// The instance that has the slug now.
