@@ -72,8 +72,8 @@ pub(crate) enum Action {
     None,
     /// A path on this host.
     TryAgain(String),
-    /// The portal's sign-in page.
-    Portal(&'static str),
+    /// A label and a path at the portal.
+    Portal(&'static str, &'static str),
 }
 
 const SHORT: Duration = Duration::from_secs(2);
@@ -145,7 +145,7 @@ impl Refusal {
                 "This is not yours",
                 "You are signed in, but this address belongs to somebody else.",
             )
-            .action(Action::Portal("Go to your own")),
+            .action(Action::Portal("Go to your own", "/login")),
             Self::Forged => Spec::new(
                 StatusCode::FORBIDDEN,
                 "urn:beaver:cross-site",
@@ -171,7 +171,7 @@ impl Refusal {
                 "This browser was signed out here, but the session itself could not be ended because the \
                  identity service does not answer. Sign out at the portal to be sure.",
             )
-            .action(Action::Portal("Go to the portal")),
+            .action(Action::Portal("Go to the portal", "/")),
             _ => Spec::new(
                 StatusCode::UNAUTHORIZED,
                 codes::SESSION_ENDED,
@@ -232,7 +232,7 @@ impl Refusal {
         };
         let spec = Spec::new(status, code, title, message);
         match self {
-            Self::UnknownHost | Self::BaseHost => spec.action(Action::Portal("Go to the portal")),
+            Self::UnknownHost | Self::BaseHost => spec.action(Action::Portal("Go to the portal", "/")),
             Self::CannotWake => spec.retry_after(LONG),
             Self::Busy | Self::Stopping => spec.retry_after(SHORT),
             _ => spec.action(Action::TryAgain("/".to_owned())),
@@ -272,7 +272,7 @@ fn not_ready(state: InstanceState, reason: Option<String>) -> Spec {
     let spec = Spec::new(StatusCode::SERVICE_UNAVAILABLE, code, title, message).reason(reason);
     match state {
         InstanceState::Stopped | InstanceState::Failed | InstanceState::Deleting => {
-            spec.action(Action::Portal("Go to the portal"))
+            spec.action(Action::Portal("Go to your account", "/account"))
         }
         InstanceState::Unknown => spec.retry_after(LONG),
         _ => spec.retry_after(SHORT),

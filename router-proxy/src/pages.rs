@@ -45,9 +45,9 @@ impl Pages {
         Self { portal: portal.to_owned() }
     }
 
-    /// Where to sign in.
-    pub(crate) fn sign_in_url(&self) -> String {
-        format!("{}/login", self.portal)
+    /// Where somebody goes who has signed out.
+    pub(crate) fn signed_out_url(&self) -> String {
+        format!("{}/login?signed-out=1", self.portal)
     }
 
     /// A refusal, as whoever asks can read it.
@@ -70,7 +70,7 @@ impl Pages {
         let link = match &spec.action {
             Action::None => None,
             Action::TryAgain(path) => Some(("Try again", path.clone())),
-            Action::Portal(label) => Some((*label, self.sign_in_url())),
+            Action::Portal(label, path) => Some((*label, format!("{}{path}", self.portal))),
         };
         let page = RefusalPage {
             title: spec.title,
@@ -175,7 +175,7 @@ mod tests {
         };
         let page = pages.refusal(&failed, Kind::Navigation, "request-1");
         assert!(!body(&page).contains("<script>") && body(&page).contains("alert(1)"));
-        assert!(body(&page).contains("http://localhost:3081/login") && body(&page).contains("request-1"));
+        assert!(body(&page).contains("http://localhost:3081/account") && body(&page).contains("request-1"));
         let starting = Refusal::NotReady { state: InstanceState::Starting, reason: None };
         let page = pages.refusal(&starting, Kind::Navigation, "request-1");
         assert!(body(&page).contains("http-equiv=\"refresh\""));

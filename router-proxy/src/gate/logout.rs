@@ -42,7 +42,7 @@ impl Gate {
             self.revocations.end_session(claims.sid);
         }
         let mut answer = if ended {
-            see_other(&self.pages.sign_in_url())
+            see_other(&self.pages.signed_out_url())
         } else {
             let request_id = visit.request_id.to_str().unwrap_or_default();
             self.pages.refusal(&Refusal::LogoutIncomplete, Kind::Form, request_id)

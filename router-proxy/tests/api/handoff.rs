@@ -197,7 +197,7 @@ async fn signing_out_asks_first_and_ends_the_session_everywhere() {
 
     let done = post(&[("origin", origin)]).await.expect("an answer");
     assert_eq!(done.status(), 303);
-    assert_eq!(done.headers()["location"], format!("{PORTAL}/login"));
+    assert_eq!(done.headers()["location"], format!("{PORTAL}/login?signed-out=1"));
     browser.take_cookies(done.headers());
     assert!(browser.cookies.is_empty());
     assert_eq!(world.authz.logouts.load(Ordering::SeqCst), 1);

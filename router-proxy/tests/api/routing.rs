@@ -87,7 +87,7 @@ async fn hosts_that_mean_nobody_get_a_page_that_leads_on() {
         let request = world.client.get(format!("http://{}/", world.router)).header("host", &host);
         let page = request.header("accept", "text/html").send().await.expect("an answer");
         assert_eq!(page.status(), 404, "{host}");
-        assert!(page.text().await.expect("text").contains(&format!("{PORTAL}/login")), "{host}");
+        assert!(page.text().await.expect("text").contains(&format!("href=\"{PORTAL}/\"")), "{host}");
     }
 }
 
