@@ -49,7 +49,7 @@ impl World {
     async fn start_site(site: &Installation) -> Outcome<(Driver, DeployClient, AuthzClient)> {
         let output = site.up().await?;
         ensure!(
-            output.stdout.contains(&site.portal),
+            output.all().contains(&site.portal),
             "up.sh does not tell the portal's address:\n{}",
             output.all()
         );
