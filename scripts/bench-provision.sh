@@ -29,11 +29,19 @@ RUN="bench$(head -c 4 /dev/urandom | od -An -tx1 | tr -d ' \n')"
 MADE=()
 BARE=()
 
-# Whatever happens, what was made goes.
+# Whatever happens, what was made goes; it has gone when this returns.
 clean_up() {
-  local id
-  for id in "${MADE[@]}"; do deploy_api DELETE "/api/instances/$id?purge=true"; done
+  local id tries
   for id in "${BARE[@]}"; do docker_api DELETE "/containers/$id?force=true&v=true"; done
+  for id in "${MADE[@]}"; do deploy_api DELETE "/api/instances/$id?purge=true"; done
+  for id in "${MADE[@]}"; do
+    for ((tries = 0; tries < 150; tries++)); do
+      deploy_api GET "/api/instances/$id"
+      [[ $HTTP_STATUS != 404 ]] || break
+      sleep 0.2
+    done
+    [[ $HTTP_STATUS == 404 ]] || warn "the instance $id is still there"
+  done
 }
 trap clean_up EXIT
 

@@ -14,6 +14,8 @@
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=lib/api.sh
+source "$CHECKOUT/scripts/lib/api.sh"
 # shellcheck source=lib/prerequisites.sh
 source "$CHECKOUT/scripts/lib/prerequisites.sh"
 # shellcheck source=lib/host-checks.sh
@@ -22,6 +24,7 @@ source "$CHECKOUT/scripts/lib/host-checks.sh"
 source "$CHECKOUT/scripts/lib/service-env.sh"
 
 READY_SECONDS=90
+ISOLATION_SECONDS=45
 
 parse_options() {
   BUILD=yes START=yes
@@ -172,6 +175,38 @@ wait_ready() {
   ok "$service is ready"
 }
 
+# The checks of the last probe that are no more than warnings, as "name: reason" lines.
+probe_warnings() {
+  HTTP_BODY="${PROBE%$'\n'*}"
+  json_lines 2>/dev/null | LC_ALL=C awk -F '\t' '
+    $1 ~ /^checks\..*\.state$/ { split($1, p, "."); state[p[2]] = $2 }
+    $1 ~ /^checks\..*\.reason$/ { split($1, p, "."); reason[p[2]] = $2 }
+    END { for (name in state) if (state[name] == "warning") print name ": " reason[name] }' || true
+}
+
+# deploy-control is ready before it has proven the isolation, but until then nobody can sign up.
+wait_isolated() {
+  local deadline=$((SECONDS + ISOLATION_SECONDS)) told=''
+  while probe deploy-control && [[ $(probe_warnings) == *isolation:* && $SECONDS -lt $deadline ]]; do
+    [[ ${BEAVER_ALLOW_UNISOLATED:-} != yes ]] || break
+    [[ -n $told ]] || say "waiting for the proof that instances are kept apart"
+    told=1
+    sleep 0.3
+  done
+  # It may have turned out not to hold: then this says so and ends.
+  wait_ready deploy-control
+}
+
+tell_warnings() {
+  local service line
+  for service in "${SERVICES[@]:1}"; do
+    probe "$service" || continue
+    while IFS= read -r line; do
+      [[ -z $line ]] || warn "$service: $line"
+    done < <(probe_warnings)
+  done
+}
+
 main() {
   local service port
   parse_options "$@"
@@ -205,7 +240,10 @@ main() {
   start_services docker-guard
   wait_ready docker-guard
   start_services
-  for service in "${SERVICES[@]:1}"; do wait_ready "$service"; done
+  for service in "${SERVICES[@]:1}"; do
+    if [[ $service == deploy-control ]]; then wait_isolated; else wait_ready "$service"; fi
+  done
+  tell_warnings
   step "Beaver is up: $PORTAL_PUBLIC_URL"
   say "sign up:      $PORTAL_PUBLIC_URL/register"
   port=":$DEPLOY_PUBLIC_PORT"
