@@ -17,8 +17,9 @@ pub struct Availability {
 }
 
 impl Availability {
-    /// Not known to be away.
+    /// Not known to be away, and not known to be there: the health page waits for the first answer.
     pub fn new(health: Health) -> Self {
+        health.set(CHECK, Check::Failing("Docker has not answered yet".to_owned()));
         Self { state: Arc::new(watch::Sender::new(None)), health }
     }
 

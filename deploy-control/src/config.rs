@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use control_api::instance::McpServer;
+use control_api::names::Slug;
 use control_api::public_url::PublicUrl;
 use ipnet::Ipv4Net;
 use service_kit::env::{ConfigError, EnvReader};
@@ -183,11 +184,12 @@ fn plan(env: &mut EnvReader) -> AddressPlan {
 
 fn installation(env: &mut EnvReader) -> String {
     let name = text_or(env, "BEAVER_INSTALLATION", "beaver");
-    let ok = (1..=20).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !name.starts_with('-');
-    if !ok {
-        env.fault("BEAVER_INSTALLATION", "must have 1 to 20 small letters, digits and hyphens");
+    // A slug's form, as docker-guard has it, but that `beaver` itself is no slug.
+    if name != "beaver" && name.parse::<Slug>().is_err() {
+        env.fault(
+            "BEAVER_INSTALLATION",
+            "must be small letters, digits and single hyphens, 3 to 40 characters",
+        );
     }
     name
 }

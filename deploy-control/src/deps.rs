@@ -54,7 +54,7 @@ pub struct Timings {
     pub back_off: Duration,
     /// Between two rounds of housekeeping.
     pub housekeeping: Duration,
-    /// Between two tries to prove the isolation.
+    /// Between the first two tries to prove the isolation.
     pub probe_retry: Duration,
     /// What an operation may take.
     pub operation: Duration,
@@ -72,7 +72,7 @@ impl Default for Timings {
             retry: Duration::from_secs(1),
             back_off: Duration::from_secs(1),
             housekeeping: Duration::from_secs(10),
-            probe_retry: Duration::from_secs(10),
+            probe_retry: Duration::from_secs(2),
             operation: Duration::from_mins(5),
             // Less than the clients' 90 s.
             request: Duration::from_secs(85),

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use service_kit::health::{Check, Health};
 use service_kit::lifecycle::Lifecycle;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
 use crate::instance_files::WATERMARK_BYTES;
-use crate::isolation;
+use crate::isolation::{self, Verdict};
 use crate::model::Instance;
 use crate::reconciler::Context;
 use crate::requests::Requests;
@@ -19,6 +20,8 @@ use crate::requests::Requests;
 const DISK_CHECK: &str = "disk";
 /// The router reports every 10 s; after this long without a word it is not believed to watch.
 const ROUTER_SILENCE: Duration = Duration::from_mins(1);
+/// While the isolation cannot be proven.
+const LONGEST_PROBE_PAUSE: Duration = Duration::from_mins(5);
 /// An instance that computes more than this is at work for its owner.
 const IDLE_CPU_PERCENT: f64 = 1.0;
 
@@ -42,21 +45,30 @@ pub(crate) fn start(lifecycle: &Lifecycle, requests: Requests, health: Health) {
     });
     let stopping = lifecycle.stopping();
     lifecycle.spawn_critical("isolation", async move {
-        tokio::select! {
-            () = prove_isolation(&context) => stopping.cancelled().await,
-            () = stopping.cancelled() => {}
-        }
+        prove_isolation(&context, &stopping).await;
+        stopping.cancelled().await;
         Ok(())
     });
 }
 
-/// Tries until the isolation is proven; after that only on demand.
-async fn prove_isolation(context: &Context) {
+/// Tries until the isolation is proven, ever less often; after that only on demand. A probe that has begun
+/// comes to its end, so that its containers do not outlive it.
+async fn prove_isolation(context: &Context, stopping: &CancellationToken) {
+    let mut pause = context.timings.probe_retry;
     while !context.isolation.is_proven() {
-        context.availability.until_up().await;
-        isolation::prove(&context.config, context.engine.as_ref(), &context.isolation).await;
-        if !context.isolation.is_proven() {
-            tokio::time::sleep(context.timings.probe_retry).await;
+        tokio::select! {
+            () = context.availability.until_up() => {}
+            () = stopping.cancelled() => return,
+        }
+        let verdict = isolation::prove(&context.config, context.engine.as_ref(), &context.isolation).await;
+        if matches!(verdict, Verdict::Closed(_)) {
+            pause = (pause * 2).min(LONGEST_PROBE_PAUSE);
+        }
+        if verdict != Verdict::Proven {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stopping.cancelled() => return,
+            }
         }
     }
 }

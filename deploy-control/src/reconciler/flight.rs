@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use control_api::deploy::{InstanceState, OperationKind, OperationState};
+use control_api::deploy::{OperationKind, OperationState};
 use control_api::ids::InstanceId;
 use control_api::wire::WireSecret;
 use tokio::time::Instant;
@@ -12,10 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Trouble, blocking};
 use crate::engine::ContainerState;
-use crate::lifecycle::{
-    Aftermath, Container, Desired, Hold, Observed, Policy, Step, after_failure, next_step,
-};
-use crate::model::{Actor, Change, Entry, Goal, Instance, Operation, Stage, kind_str};
+use crate::lifecycle::{Container, Desired, Observed, Policy, Step, next_step};
+use crate::model::{Actor, Change, Goal, Instance, Operation, Stage, kind_str};
 use crate::store::Update;
 
 /// How a flight ended.
@@ -65,7 +63,7 @@ impl View {
 
     /// Why it goes on, for the ledger.
     pub(super) fn cause(&self) -> &'static str {
-        self.operation.as_ref().map_or("as desired", |operation| kind_str(operation.kind))
+        self.operation.as_ref().map_or("it should be awake", |operation| kind_str(operation.kind))
     }
 }
 
@@ -280,122 +278,6 @@ impl Flight {
         };
         context.store.finish(operation, state, operation.verdict.as_deref()).await?;
         Ok(Outcome::Settled)
-    }
-
-    async fn hold(&mut self, hold: Hold, view: &View) -> Result<Outcome, Trouble> {
-        let pause = match hold {
-            Hold::Unknown | Hold::Changing => self.context.timings.retry,
-            Hold::BackOff(until) => {
-                self.context.sync_route(&view.instance).await?;
-                let left = until.saturating_sub(self.context.clock.now_ms()).max(1);
-                Duration::from_millis(left.unsigned_abs())
-            }
-            Hold::Paused => {
-                let reason = "somebody paused the container; unpause, restart or stop it";
-                if view.instance.state != InstanceState::Unknown {
-                    let update = Update {
-                        state: Some((InstanceState::Unknown, Some(reason))),
-                        event: Some(Actor::Docker.entry("paused", "somebody paused the container")),
-                        ..Update::default()
-                    };
-                    self.context.store.apply(self.id, &update).await?;
-                    return Ok(Outcome::Again(Duration::ZERO));
-                }
-                self.context.sync_route(&view.instance).await?;
-                return self
-                    .wait(view, reason, self.context.timings.sweep)
-                    .await
-                    .map(|o| o.unwrap_or(Outcome::Again(self.context.timings.sweep)));
-            }
-        };
-        Ok(Outcome::Again(pause))
-    }
-
-    async fn docker_away(&self, view: &View, reason: &str) -> Result<Option<Outcome>, Trouble> {
-        self.context.availability.down(reason);
-        if let Some(operation) = &view.operation {
-            self.context.store.wait(operation.id, reason, true).await?;
-        }
-        Ok(Some(Outcome::Blocked))
-    }
-
-    async fn wait(&self, view: &View, reason: &str, pause: Duration) -> Result<Option<Outcome>, Trouble> {
-        tracing::warn!(instance = %self.id, reason, "a step has to wait");
-        if let Some(operation) = &view.operation
-            && operation.waiting.as_deref() != Some(reason)
-        {
-            self.context.store.wait(operation.id, reason, false).await?;
-        }
-        Ok(Some(Outcome::Again(pause)))
-    }
-
-    /// A step has failed for good: undo, publish or count, as the lifecycle says.
-    async fn failed(&mut self, view: &View, reason: &str, what: &str) -> Result<Option<Outcome>, Trouble> {
-        tracing::warn!(instance = %self.id, reason, "a step failed");
-        let instance = &view.instance;
-        if instance.goal != Goal::Awake {
-            // It is still wanted; the operation need not be held open for it.
-            if let Some(operation) = &view.operation {
-                self.context.store.finish(operation, OperationState::Failed, Some(reason)).await?;
-            }
-            return Ok(Some(Outcome::Again(self.context.timings.sweep)));
-        }
-        match after_failure(instance.change, view.operation.is_some(), instance.ever_ready) {
-            Aftermath::Undo(to) => {
-                let update = Update {
-                    state: Some((InstanceState::Starting, Some(reason))),
-                    change: Some((instance.change, to)),
-                    verdict: view.operation.as_ref().map(|operation| (operation.id, reason)),
-                    stage: view.stage(Stage::PutBack),
-                    event: Some(view.actor().entry(what, reason)),
-                    ..Update::default()
-                };
-                self.context.store.apply(self.id, &update).await?;
-            }
-            Aftermath::Fail => self.publish_failed(view, reason).await?,
-            Aftermath::Retry => {
-                let update = Update {
-                    state: Some((InstanceState::Starting, Some(reason))),
-                    failure: true,
-                    event: Some(Actor::Reconciler.entry("start failed", reason)),
-                    ..Update::default()
-                };
-                self.context.store.apply(self.id, &update).await?;
-                self.stop_quietly(instance).await?;
-            }
-        }
-        self.answered = false;
-        Ok(None)
-    }
-
-    async fn publish_failed(&mut self, view: &View, reason: &str) -> Result<(), Trouble> {
-        let instance = &view.instance;
-        self.stop_quietly(instance).await?;
-        let evidence = self.evidence.clone();
-        let update = Update {
-            state: Some((InstanceState::Failed, Some(reason))),
-            change: Some((instance.change, Change::None)),
-            verdict: view.operation.as_ref().map(|operation| (operation.id, reason)),
-            event: Some(Entry {
-                what: "given up",
-                cause: reason,
-                evidence: evidence.as_deref(),
-                actor: Actor::Reconciler,
-            }),
-            ..Update::default()
-        };
-        self.context.store.apply(self.id, &update).await?;
-        Ok(())
-    }
-
-    /// Stops a container that did not come up; that it does not exist is no matter.
-    async fn stop_quietly(&mut self, instance: &Instance) -> Result<(), Trouble> {
-        let name = instance.container_name(&self.context.config.installation);
-        self.known = None;
-        match self.context.engine.stop(&name, self.context.timings.stop_grace).await {
-            Err(error) if error.is_transient() => Err(error.into()),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -9,6 +9,7 @@ mod context;
 mod flight;
 mod queue;
 mod remove;
+mod setbacks;
 mod sweep;
 mod upgrade;
 

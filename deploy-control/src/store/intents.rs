@@ -85,7 +85,9 @@ impl Store {
         let goal = if instance.goal == Goal::Purged { Goal::Purged } else { intent.goal };
         let state = match (goal, instance.state) {
             (Goal::Deleted | Goal::Purged, _) => InstanceState::Deleting,
-            (Goal::Awake, InstanceState::Failed) => InstanceState::Pending,
+            (Goal::Awake, InstanceState::Failed | InstanceState::Asleep | InstanceState::Stopped) => {
+                InstanceState::Pending
+            }
             (_, state) => state,
         };
         let (desired, change, state) = (goal.as_str(), intent.change.as_str(), state.as_str());
