@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Builds the static binaries and, from each, an image FROM scratch: beaver/<service>:<tag>.
 #
-# Usage: build-images.sh [--check | --help]
+# Usage: build-images.sh [--check | --binaries | --help]
 #
-#   --check   builds nothing; exit code 1 when an image is missing
+#   --check      builds nothing; exit code 1 when an image is missing
+#   --binaries   builds the binaries and makes no image
 #
 # An image whose binary has not changed is left as it is. The tag is BEAVER_IMAGE_TAG of the env file (default
 # latest). CARGO_TARGET_DIR is honoured. Needs Docker, Rust and a C compiler: scripts/up.sh installs them.
@@ -72,7 +73,7 @@ build_image() {
 }
 
 case "${1:-}" in
-  '' | --check) ;;
+  '' | --check | --binaries) ;;
   -h | --help) show_help ;;
   *) die_usage "unknown option $1" ;;
 esac
@@ -86,7 +87,8 @@ fi
 step "Building the binaries (the first time takes some minutes)"
 find_missing_build
 [[ ${#MISSING_WORDS[@]} -eq 0 ]] || die "missing (scripts/up.sh installs it):$(printf '\n  - %s' "${MISSING_WORDS[@]}")"
-require_docker
+[[ ${1:-} == --binaries ]] || require_docker
 build_binaries
+[[ ${1:-} != --binaries ]] || exit 0
 step "Building the images"
 for entry in "${IMAGES[@]}"; do build_image "${entry%%:*}" "${entry##*:}"; done

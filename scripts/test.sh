@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Runs every check: formatting, clippy, shellcheck, unit and service tests, the images, and the end-to-end tests
-# against a real Docker Engine and a real browser.
+# Runs every check: formatting, clippy, shellcheck, unit and service tests, the release binaries, and the
+# end-to-end tests against a real Docker Engine and a real browser.
 #
 # Usage: test.sh [--quick] [--help]
 #
-#   --quick   leaves out the images and the end-to-end tests
+#   --quick   leaves out the release binaries and the end-to-end tests
 #
 # As root on Debian or Ubuntu, what is missing is installed first. Shows each step with its time, goes on after a
 # failure, and ends with one line: "N passed, M failed". Exit code 0 when nothing failed.
@@ -115,7 +115,8 @@ check "shellcheck" lint_scripts
 check "clippy" cargo_here clippy --locked --workspace --all-targets -- -D warnings
 tests "unit and service tests" cargo_here test --locked --workspace --exclude e2e --no-fail-fast
 if [[ -z $QUICK ]]; then
-  check "images" "$CHECKOUT/scripts/build-images.sh"
+  # The end-to-end tests make images of a tag of their own from these, and remove them.
+  check "release binaries" "$CHECKOUT/scripts/build-images.sh" --binaries
   tests "end-to-end tests" cargo_here test --locked -p e2e -- --test-threads=1
 fi
 

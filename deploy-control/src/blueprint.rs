@@ -34,6 +34,7 @@ fn environment(config: &Config, instance: &Instance) -> Vec<(String, String)> {
         ("BEAVER_SLUG".to_owned(), instance.slug.to_string()),
         ("BEAVER_PUBLIC_URL".to_owned(), config.public.origin(&instance.slug)),
         ("AUTHZ_ISSUER".to_owned(), config.issuer.url.clone()),
+        ("BEAVER_PORTAL_URL".to_owned(), config.portal_origin.clone()),
     ];
     if let Some(outlook) = &config.outlook {
         env.push(("BEAVER_OUTLOOK_MCP_URL".to_owned(), outlook.url.clone()));

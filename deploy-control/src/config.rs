@@ -63,6 +63,8 @@ pub struct Config {
     pub allow_unisolated: bool,
     /// An MCP server that every new instance is given.
     pub outlook: Option<McpServer>,
+    /// The portal's origin, told to every instance so that its pages can lead to the provider settings.
+    pub portal_origin: String,
 }
 
 impl Config {
@@ -90,6 +92,9 @@ impl Config {
             uid_base: env_ref.parse_or("BEAVER_INSTANCE_UID_BASE", 200_000),
             allow_unisolated: env_ref.text("BEAVER_ALLOW_UNISOLATED").as_deref() == Some("yes"),
             outlook: outlook(env_ref),
+            portal_origin: http_url(env_ref, "PORTAL_PUBLIC_URL", "http://localhost:3081")
+                .origin()
+                .ascii_serialization(),
             guard_socket,
             project_root,
         };
@@ -329,6 +334,7 @@ mod tests {
         assert_eq!(config.limits.milli_cpus, 1_000);
         assert_eq!(config.idle_sleep, Some(Duration::from_mins(30)));
         assert_eq!(config.outlook, None);
+        assert_eq!(config.portal_origin, "http://localhost:3081");
         assert!(!config.allow_unisolated);
     }
 

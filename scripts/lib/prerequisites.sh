@@ -116,7 +116,7 @@ install_rustup() {
       curl --proto '=https' --tlsv1.2 --fail --silent --show-error --location --remote-name-all "$url" "$url.sha256" &&
       printf '%s  rustup-init\n' "$(cut -d' ' -f1 rustup-init.sha256)" | sha256sum --check --quiet &&
       chmod +x rustup-init &&
-      ./rustup-init -y --quiet --no-modify-path --profile minimal --default-toolchain none
+      ./rustup-init >/dev/null -y --quiet --no-modify-path --profile minimal --default-toolchain none
   ) >&2; then
     rm -rf -- "$folder"
     die "Rust could not be installed: see https://rustup.rs, then run this again"

@@ -31,7 +31,7 @@ pub(crate) async fn a_bad_sign_up_is_explained_and_leaves_nothing(world: &World)
         ("ab", "ab@example.com", PASSWORD, "at least 3"),
         (&long, "long@example.com", PASSWORD, "at most 40"),
         ("bob-weak", "bob-weak@example.com", "tiny-pw-31", "at least 15"),
-        ("bob-weak", "bob-weak@example.com", "passwordpassword", "common"),
+        ("bob-weak", "bob-weak@example.com", "correcthorsebatterystaple", "guessed first"),
         ("bob-mail", "alice@example.com", PASSWORD, "taken"),
         ("bob-mail", "not an address", PASSWORD, "address"),
     ] {

@@ -133,6 +133,11 @@ pub(crate) async fn everything_works_without_javascript(world: &World) -> Outcom
     ensure_eq!(page.status, 200, "at {at}");
     ensure!(page.body.contains("No provider yet"), "{}", page.body);
     let onboarding = format!("{}/onboarding/provider", world.site.portal);
+    ensure!(
+        page.body.contains(&format!("href=\"{onboarding}\"")),
+        "the app does not lead to the portal:\n{}",
+        page.body
+    );
     let form = visitor.get(&onboarding).await?;
     let csrf = e2e::http::hidden_field(&form.body, "csrf")?;
     let answer = visitor.submit(&onboarding, &[("provider", "echo"), ("csrf", &csrf)]).await?;
