@@ -10,6 +10,7 @@ mod crash;
 mod faults;
 mod hardening;
 mod isolation;
+mod lifecycle;
 mod scripts;
 mod walk;
 
@@ -44,6 +45,11 @@ fn main() -> ExitCode {
         faults::a_taken_port_is_named,
         faults::docker_away_is_told_and_work_resumes,
         faults::a_full_disk_leaves_no_half_route,
+        lifecycle::a_sleeper_wakes_at_the_next_request,
+        lifecycle::a_stopped_instance_says_so_until_it_is_started,
+        lifecycle::an_upgrade_keeps_the_data_and_a_broken_one_goes_back,
+        lifecycle::a_container_removed_behind_our_back_comes_back,
+        lifecycle::a_missing_image_is_told_and_the_order_waits,
         crash::authz_service_is_killed,
         crash::deploy_control_is_killed,
         crash::docker_guard_is_killed,
