@@ -101,13 +101,13 @@ done
 leave_environment_alone
 STARTED=$SECONDS
 step "Checking what this machine has"
-if [[ -n $QUICK ]]; then
-  meet_prerequisites find_missing_build find_missing_checks
-else
-  is_root || die "the end-to-end tests make networks and firewall rules: run this with sudo, or give --quick"
-  meet_prerequisites find_missing_runtime find_missing_build find_missing_checks find_missing_browser
-  start_docker
-fi
+[[ -n $QUICK ]] || is_root ||
+  die "the end-to-end tests make networks and firewall rules: run this with sudo, or give --quick"
+# deploy-control's own tests talk to a Docker Engine too.
+needs=(find_missing_runtime find_missing_build find_missing_checks)
+[[ -n $QUICK ]] || needs+=(find_missing_browser)
+meet_prerequisites "${needs[@]}"
+start_docker
 find_missing_components
 
 check "formatting" cargo_here fmt --all --check
