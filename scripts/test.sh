@@ -4,7 +4,7 @@
 #
 # Usage: test.sh [--quick] [--help]
 #
-#   --quick   leaves out the release binaries and the end-to-end tests
+#   --quick   leaves out the release binaries and the end-to-end tests (Docker is needed all the same)
 #
 # As root on Debian or Ubuntu, what is missing is installed first. Shows each step with its time, goes on after a
 # failure, and ends with one line: "N passed, M failed". Exit code 0 when nothing failed.
