@@ -19,7 +19,7 @@ source "$CHECKOUT/scripts/lib/prerequisites.sh"
 IMAGES=(docker-guard:65105 authz-service:65101 deploy-control:0 router-proxy:65103 auth-portal:65104 app-instance:65534)
 
 # Goes into each image's label: raise it when build_image makes another image of the same binary.
-RECIPE=1
+RECIPE=2
 
 check_images() {
   local entry name missing=0
@@ -49,7 +49,8 @@ build_binaries() {
 # Dockerfile with FROM scratch and COPY would, in a tenth of a second, and needs no builder, which an Engine may
 # not have.
 build_image() {
-  local binary="$1" run_as="$2" name="beaver/$1:$BEAVER_IMAGE_TAG" root build have
+  local binary="$1" run_as="$2" name="beaver/$1:$BEAVER_IMAGE_TAG" root build have part=control
+  [[ $binary != app-instance ]] || part=instance
   build="$({ sha256sum <"$BINARIES/$binary"; printf '%s' "$RECIPE $run_as"; } | sha256sum | cut -c1-32)"
   have="$(docker image inspect --format '{{index .Config.Labels "beaver.build"}}' "$name" 2>/dev/null)" || true
   if [[ $have == "$build" ]]; then
@@ -66,7 +67,7 @@ build_image() {
   install -m 0755 "$BINARIES/$binary" "$root/$binary"
   tar --create --directory "$root" --owner 0 --group 0 --numeric-owner --sort name etc "$binary" |
     docker import --change "ENTRYPOINT [\"/$binary\"]" --change "USER $run_as:$run_as" \
-      --change "LABEL beaver.build=$build" - "$name" >/dev/null ||
+      --change "LABEL beaver.build=$build beaver.part=$part" - "$name" >/dev/null ||
     die "the image $name could not be made"
   rm -rf -- "$root"
   ok "built $name ($(docker image inspect --format '{{.Size}}' "$name" | awk '{ printf "%.1f MB", $1 / 1000000 }'))"

@@ -71,6 +71,8 @@ remove_images() {
       say "the image $name is in use; it stays"
     fi
   done
+  # Those that newer ones have replaced, unless a container uses them.
+  docker image prune --force --filter label=beaver.build >/dev/null 2>&1 || true
 }
 
 remove_firewall() {

@@ -197,6 +197,11 @@ wait_isolated() {
   wait_ready deploy-control
 }
 
+# Images of the control plane that newer ones have replaced. Those of instances stay: one may go back to them.
+prune_images() {
+  docker image prune --force --filter label=beaver.part=control >/dev/null 2>&1 || true
+}
+
 tell_warnings() {
   local service line
   for service in "${SERVICES[@]:1}"; do
@@ -244,6 +249,7 @@ main() {
     if [[ $service == deploy-control ]]; then wait_isolated; else wait_ready "$service"; fi
   done
   tell_warnings
+  prune_images
   step "Beaver is up: $PORTAL_PUBLIC_URL"
   say "sign up:      $PORTAL_PUBLIC_URL/register"
   port=":$DEPLOY_PUBLIC_PORT"
