@@ -3,6 +3,7 @@
 //! be had counts as no.
 
 use std::net::Ipv4Addr;
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use service_kit::health::{Check, Health};
@@ -14,8 +15,6 @@ use crate::engine::{Engine, EngineError, ProbeFinding, ProbeTarget};
 pub const CHECK: &str = "isolation";
 /// The first shard stands for all: they are made the same.
 const SHARD: u16 = 0;
-/// Where the portal listens unless told otherwise.
-const PORTAL_PORT: u16 = 3081;
 const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
 /// What is known of the isolation.
@@ -99,11 +98,23 @@ async fn probe(config: &Config, engine: &dyn Engine) -> Result<Vec<ProbeFinding>
     let network = config.plan.network(SHARD);
     engine.ensure_network(&network).await?;
     let [from, peer] = config.plan.probe_addresses(SHARD);
-    engine.probe(&image, &network.name, from, peer, &targets(config)).await
+    // Something must answer there, or a refusal proves nothing: the services themselves keep to loopback.
+    let baits = [network.gateway, config.plan.control_address()].map(bait);
+    let ports = baits.each_ref().map(|bait| bait.as_ref().map_or(config.listen.port(), |(_, port)| *port));
+    engine.probe(&image, &network.name, from, peer, &targets(config, ports)).await
 }
 
-/// What an instance must not reach, and the issuer, which it must.
-pub fn targets(config: &Config) -> Vec<ProbeTarget> {
+/// A listener on one of the host's addresses on our bridges. The kernel completes connections without anybody
+/// accepting them. `None` where the address is not this machine's, as with a made-up engine.
+fn bait(address: Ipv4Addr) -> Option<(TcpListener, u16)> {
+    let listener = TcpListener::bind((address, 0)).ok()?;
+    let port = listener.local_addr().ok()?.port();
+    Some((listener, port))
+}
+
+/// What an instance must not reach, and the issuer, which it must. `ports` are those of the listeners at the
+/// host's gateway and at the control address.
+fn targets(config: &Config, ports: [u16; 2]) -> Vec<ProbeTarget> {
     let gateway = config.plan.network(SHARD).gateway;
     let control = config.plan.control_address();
     let forbidden = |name: &str, address: Ipv4Addr, port: u16| ProbeTarget {
@@ -112,10 +123,10 @@ pub fn targets(config: &Config) -> Vec<ProbeTarget> {
         must_reach: false,
     };
     vec![
-        forbidden("deploy-control at the host's gateway", gateway, config.listen.port()),
-        forbidden("the host's SSH at its gateway", gateway, 22),
+        forbidden("the host at the gateway", gateway, ports[0]),
+        forbidden("the host's SSH at the gateway", gateway, 22),
+        forbidden("the host at the control address", control, ports[1]),
         forbidden("deploy-control at the control address", control, config.listen.port()),
-        forbidden("the portal at the control address", control, PORTAL_PORT),
         forbidden("the cloud's metadata", METADATA, 80),
         ProbeTarget {
             name: "the issuer".to_owned(),

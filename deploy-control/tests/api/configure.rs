@@ -43,7 +43,8 @@ async fn the_file_is_written_the_container_restarted_and_the_key_told_to_nobody(
 
 #[tokio::test]
 async fn a_provider_that_does_not_work_is_put_back() {
-    let world = World::new().await;
+    let mut world = World::new().await;
+    world.timings.ready = std::time::Duration::from_secs(2);
     let app = world.start().await;
     let id = app.register("alice").await.instance_id;
     app.post("/api/instances/configure-provider", &provider(&id, "m1")).await;

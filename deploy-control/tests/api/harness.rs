@@ -63,7 +63,8 @@ impl World {
             timings: Timings {
                 sweep: Duration::from_millis(150),
                 ping: Duration::from_millis(20),
-                ready: Duration::from_millis(400),
+                // Long: the machine may be busy. Tests of apps that never answer set a short one.
+                ready: Duration::from_secs(10),
                 stop_grace: Duration::ZERO,
                 retry: Duration::from_millis(20),
                 back_off: Duration::from_millis(5),

@@ -32,7 +32,7 @@ pub(crate) async fn a_bad_sign_up_is_explained_and_leaves_nothing(world: &World)
         (&long, "long@example.com", PASSWORD, "at most 40"),
         ("bob-weak", "bob-weak@example.com", "tiny-pw-31", "at least 15"),
         ("bob-weak", "bob-weak@example.com", "correcthorsebatterystaple", "guessed first"),
-        ("bob-mail", "alice@example.com", PASSWORD, "taken"),
+        ("bob-mail", "alice@example.com", PASSWORD, "has an account already"),
         ("bob-mail", "not an address", PASSWORD, "address"),
     ] {
         let mut visitor = Visitor::new()?;
