@@ -288,6 +288,8 @@ impl Flight {
         let update = Update {
             state: Some((InstanceState::Ready, None)),
             change: Some((instance.change, Change::None)),
+            // It serves, so it was made: a crash between the two may have kept that from the record.
+            made: Some(true),
             ready: true,
             provider: provider.as_ref().map(Option::as_ref),
             previous_image: match instance.change {

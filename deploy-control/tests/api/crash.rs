@@ -232,6 +232,10 @@ async fn check(way: Way, point: &str, world: &World, app: &Running, user: UserId
         let note = world.runtime().join(format!("instances/{id}/data/note"));
         assert_eq!(std::fs::read_to_string(note).expect("the data"), "kept", "{at}");
     }
+    let row = app.app.requests.context.store.live().await.expect("read").remove(0);
+    assert!(row.container_made, "{at}: the row does not know of the container");
+    let ledger = app.ledger(id).await;
+    assert!(!ledger.iter().any(|(what, _)| what == "lost"), "{at}: taken for lost: {ledger:?}");
     let asleep = way == Way::Sleep;
     let expected = if asleep { InstanceState::Asleep } else { InstanceState::Ready };
     assert_eq!(view.state, expected, "{at}");
