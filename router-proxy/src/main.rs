@@ -13,7 +13,7 @@ use service_kit::server::bind;
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("healthcheck") {
-        return router_proxy::healthcheck::run();
+        return router_proxy::healthcheck::run(service_kit::env::EnvReader::from_process());
     }
     service_kit::lifecycle::run("router-proxy", DRAIN, |lifecycle| async move {
         let config = Config::from_env(&mut EnvReader::from_process()).map_err(StartError::Config)?;

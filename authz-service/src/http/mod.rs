@@ -1,5 +1,5 @@
 //! The HTTP surface: which routes there are, who may call them, and the layers around them. Routes are added
-//! through [`Routes`], which remembers them, so that a test can hold them against the `OpenAPI` document.
+//! through [`service_kit::routes`], which remembers them, so that a test can hold them against the `OpenAPI` document.
 
 mod extract;
 mod instance_facing;
@@ -10,12 +10,10 @@ mod router_facing;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::handler::Handler;
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use axum::routing::MethodRouter;
-use http::{HeaderValue, Method, header};
-use service_kit::bearer::{self, Gate};
+use http::{HeaderValue, header};
+use service_kit::bearer::Gate;
 use service_kit::metrics::Metrics;
 use service_kit::server;
 
@@ -26,44 +24,7 @@ const INTERNAL_HINT: &str = "`AUTHZ_INTERNAL_TOKEN` of the caller and `AUTHZ_INT
                              both made from `BEAVER_AUTHZ_INTERNAL_TOKEN`";
 const ROUTER_HINT: &str = "`BEAVER_ROUTER_TOKEN` of router-proxy and `BEAVER_ROUTER_TOKEN` of authz-service";
 
-/// A router that knows its routes.
-#[derive(Default)]
-struct Routes {
-    router: Router<Shared>,
-    table: Vec<(Method, &'static str)>,
-}
-
-impl Routes {
-    fn get<T: 'static>(self, path: &'static str, handler: impl Handler<T, Shared>) -> Self {
-        self.add(Method::GET, path, axum::routing::get(handler))
-    }
-
-    fn post<T: 'static>(self, path: &'static str, handler: impl Handler<T, Shared>) -> Self {
-        self.add(Method::POST, path, axum::routing::post(handler))
-    }
-
-    fn delete<T: 'static>(self, path: &'static str, handler: impl Handler<T, Shared>) -> Self {
-        self.add(Method::DELETE, path, axum::routing::delete(handler))
-    }
-
-    fn add(mut self, method: Method, path: &'static str, handler: MethodRouter<Shared>) -> Self {
-        self.router = self.router.route(path, handler);
-        self.table.push((method, path));
-        self
-    }
-
-    /// Opens what is here to holders of the gate's token alone.
-    fn behind(mut self, gate: std::sync::Arc<Gate>) -> Self {
-        self.router = self.router.route_layer(from_fn_with_state(gate, bearer::require));
-        self
-    }
-
-    fn merge(mut self, other: Self) -> Self {
-        self.router = self.router.merge(other.router);
-        self.table.extend(other.table);
-        self
-    }
-}
+type Routes = service_kit::routes::Routes<Shared>;
 
 fn every_route(authz: &Shared) -> Routes {
     let internal = Gate::new(authz.config.internal_token.clone(), INTERNAL_HINT);
@@ -87,7 +48,7 @@ pub(crate) fn instance_routes(authz: &Shared) -> Router {
 
 fn finish(routes: Routes, authz: &Shared) -> Router {
     routes
-        .router
+        .into_router()
         .fallback(async || Error::NotFound("This path is not served here."))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .with_state(authz.clone())
@@ -116,9 +77,9 @@ mod tests {
             .merge(router_facing::routes())
             .merge(instance_facing::routes())
             .get("/api/openapi.json", openapi::serve)
-            .table
-            .into_iter()
-            .map(|(method, path)| (method.as_str().to_lowercase(), path.to_owned()))
+            .table()
+            .iter()
+            .map(|(method, path)| (method.as_str().to_lowercase(), (*path).to_owned()))
             .chain(
                 ["/health", "/health/live", "/health/ready"].map(|path| ("get".to_owned(), path.to_owned())),
             )

@@ -1,4 +1,4 @@
-//! The HTTP surface: which routes there are and whose token opens them. Routes are added through [`Routes`],
+//! The HTTP surface: which routes there are and whose token opens them. Routes are added through [`service_kit::routes`],
 //! which remembers them, so that a test can hold them against the `OpenAPI` document.
 
 mod actions;
@@ -11,15 +11,9 @@ mod router_facing;
 mod sse;
 mod view;
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::FromRef;
-use axum::handler::Handler;
-use axum::middleware::from_fn_with_state;
-use axum::routing::MethodRouter;
-use http::Method;
-use service_kit::bearer::{self, Gate};
+use service_kit::bearer::Gate;
 use service_kit::health::Health;
 use service_kit::lifecycle::Lifecycle;
 
@@ -46,44 +40,7 @@ impl FromRef<Api> for Requests {
     }
 }
 
-/// A router that knows its routes.
-#[derive(Default)]
-struct Routes {
-    router: Router<Api>,
-    table: Vec<(Method, &'static str)>,
-}
-
-impl Routes {
-    fn get<T: 'static>(self, path: &'static str, handler: impl Handler<T, Api>) -> Self {
-        self.add(Method::GET, path, axum::routing::get(handler))
-    }
-
-    fn post<T: 'static>(self, path: &'static str, handler: impl Handler<T, Api>) -> Self {
-        self.add(Method::POST, path, axum::routing::post(handler))
-    }
-
-    fn delete<T: 'static>(self, path: &'static str, handler: impl Handler<T, Api>) -> Self {
-        self.add(Method::DELETE, path, axum::routing::delete(handler))
-    }
-
-    fn add(mut self, method: Method, path: &'static str, handler: MethodRouter<Api>) -> Self {
-        self.router = self.router.route(path, handler);
-        self.table.push((method, path));
-        self
-    }
-
-    /// Opens what is here to holders of the gate's token alone.
-    fn behind(mut self, gate: Arc<Gate>) -> Self {
-        self.router = self.router.route_layer(from_fn_with_state(gate, bearer::require));
-        self
-    }
-
-    fn merge(mut self, other: Self) -> Self {
-        self.router = self.router.merge(other.router);
-        self.table.extend(other.table);
-        self
-    }
-}
+type Routes = service_kit::routes::Routes<Api>;
 
 fn deploy_routes() -> Routes {
     Routes::default()
@@ -126,7 +83,7 @@ pub(crate) fn routes(api: Api, health: &Health) -> Router {
         .behind(deploy)
         .merge(router_routes().behind(router))
         .merge(open_routes())
-        .router
+        .into_router()
         .merge(health.router())
         .fallback(async || Error::NotFound("This path is not served here."))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
@@ -144,9 +101,9 @@ mod tests {
         let routes: BTreeSet<(String, String)> = deploy_routes()
             .merge(router_routes())
             .merge(open_routes())
-            .table
-            .into_iter()
-            .map(|(method, path)| (method.as_str().to_lowercase(), path.to_owned()))
+            .table()
+            .iter()
+            .map(|(method, path)| (method.as_str().to_lowercase(), (*path).to_owned()))
             .chain(health.map(|path| ("get".to_owned(), path.to_owned())))
             .collect();
         let document: serde_json::Value =
