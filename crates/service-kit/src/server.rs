@@ -48,7 +48,10 @@ pub fn layers(routes: Router, metrics: &Metrics, body_limit: usize) -> Router {
 /// One line a request. Query strings are left out: they may carry codes.
 async fn access_log(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| tracing::field::display(info.0.ip()));
+    let peer = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|info| tracing::field::display(info.0.ip()));
     let started = tokio::time::Instant::now();
     let response = next.run(request).await;
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
