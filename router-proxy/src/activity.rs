@@ -1,5 +1,6 @@
 //! Use of instances, counted where bytes pass and reported to deploy-control every 10 s, so that an idle
-//! instance can be put to sleep and one in use is not.
+//! instance can be put to sleep and one in use is not. A report without any use is sent too: it says that the
+//! router watches, without which nobody is put to sleep.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
@@ -61,6 +62,7 @@ impl Activity {
     /// Puts back what could not be reported.
     fn put_back(&self, report: &RouteActivity) {
         self.requests.fetch_add(report.requests, Ordering::Relaxed);
+        self.active.fetch_max(report.active_connections, Ordering::Relaxed);
     }
 }
 
@@ -107,19 +109,17 @@ pub(crate) async fn report(
             .into_iter()
             .filter_map(|route| route.activity.take().map(|report| (Arc::clone(&route.activity), report)))
             .collect();
-        if !used.is_empty() {
-            let report = ActivityReport { routes: used.iter().map(|(_, report)| report.clone()).collect() };
-            let outcome = deploy.report_activity(&report).await;
-            if let Err(error) = &outcome {
-                for (activity, report) in &used {
-                    activity.put_back(report);
-                }
-                if !was_failing {
-                    tracing::warn!(%error, "activity could not be reported; it is kept for the next time");
-                }
+        let report = ActivityReport { routes: used.iter().map(|(_, report)| report.clone()).collect() };
+        let outcome = deploy.report_activity(&report).await;
+        if let Err(error) = &outcome {
+            for (activity, report) in &used {
+                activity.put_back(report);
             }
-            was_failing = outcome.is_err();
+            if !was_failing {
+                tracing::warn!(%error, "activity could not be reported; it is kept for the next time");
+            }
         }
+        was_failing = outcome.is_err();
         if is_last {
             return Ok(());
         }
@@ -149,6 +149,12 @@ mod tests {
         one.touch();
         assert_eq!(activity.take().expect("a report").active_connections, 1);
         activity.put_back(&report);
-        assert_eq!(activity.take().expect("a report").requests, 1);
+        let again = activity.take().expect("a report");
+        assert_eq!(
+            (again.requests, again.active_connections),
+            (1, 2),
+            "a stream that ended meanwhile counts"
+        );
+        assert!(activity.take().is_none());
     }
 }

@@ -44,6 +44,10 @@ pub(crate) enum Refusal {
         state: InstanceState,
         reason: Option<String>,
     },
+    /// It was put to sleep for a reason that a request does not end.
+    StaysAsleep {
+        reason: Option<String>,
+    },
     /// It sleeps and nobody can wake it.
     CannotWake,
     Busy,
@@ -89,6 +93,15 @@ impl Refusal {
     pub(crate) fn spec(&self) -> Spec {
         match self {
             Self::NotReady { state, reason } => not_ready(*state, reason.clone()),
+            Self::StaysAsleep { reason } => Spec::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "urn:beaver:instance-asleep",
+                "Put to sleep",
+                "This app was put to sleep and does not wake by itself. It can be started from the account page of \
+                 the portal.",
+            )
+            .reason(reason.clone())
+            .action(Action::Portal("Go to your account", "/account")),
             Self::Malformed(_)
             | Self::MethodNotAllowed
             | Self::TargetTooLong

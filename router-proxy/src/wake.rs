@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use control_api::client::ApiError;
-use control_api::deploy::InstanceState;
+use control_api::deploy::{InstanceState, WakeAnswer};
 use control_api::deploy_client::DeployClient;
 use tokio::time::Instant;
 
@@ -93,6 +93,10 @@ async fn ask(deploy: &DeployClient, route: &Route) -> Result<(), Refusal> {
     match deploy.wake(slug).await {
         Ok(answer) if answer.state == InstanceState::Failed || answer.state == InstanceState::Stopped => {
             Err(Refusal::NotReady { state: answer.state, reason: answer.reason })
+        }
+        // It is left asleep, for the reason that is told.
+        Ok(WakeAnswer { state: InstanceState::Asleep, reason: reason @ Some(_) }) => {
+            Err(Refusal::StaysAsleep { reason })
         }
         Ok(answer) => {
             tracing::info!(%slug, state = answer.state.as_str(), "woken");

@@ -62,7 +62,9 @@ impl Gate {
         *request.uri_mut() = Uri::from_static("/api/auth/login");
         *request.headers_mut() = build(headers, &facts);
         let (parts, ()) = request.into_parts();
-        let (answer, lease) = send(upstream, parts, UploadBody::own(Bytes::from(body)), &self.times).await?;
+        let (answer, lease) = send(upstream, parts, UploadBody::own(Bytes::from(body)), &self.times)
+            .await
+            .map_err(|unanswered| unanswered.error)?;
         let status = answer.status();
         let bytes = Limited::new(answer.into_body(), MAX_ANSWER).collect().await?.to_bytes();
         lease.release();

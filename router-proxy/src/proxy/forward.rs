@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::answer_body::{AnswerBody, Cut, CutSignal, Idle, StreamBody};
-use super::handle::{Context, Router};
+use super::handle::{Context, Router, is_same_place};
 use super::tunnel::Tunnel;
 use crate::activity::Meter;
 use crate::error::Refusal;
@@ -23,7 +23,8 @@ use crate::request::kind::Kind;
 use crate::request::upstream_headers::{Facts, build};
 use crate::response_headers::clean;
 use crate::routes::Route;
-use crate::upstream::{Lease, Progress, UploadBody, Upstream, UpstreamError, send};
+use crate::upstream::{Lease, Progress, Unanswered, UploadBody, Upstream, UpstreamError, send};
+use crate::wake;
 
 /// Answers that are longer than this are watched like streams, because they take a while.
 const LONG_ANSWER: u64 = 1024 * 1024;
@@ -54,7 +55,8 @@ impl Router {
         permit: OwnedSemaphorePermit,
         mut context: Context,
     ) -> Response<AnswerBody> {
-        let Some(upstream) = &route.upstream else {
+        let mut route = Arc::clone(route);
+        let Some(mut upstream) = route.upstream.clone() else {
             return self.refuse(&Refusal::UpstreamFailed, context);
         };
         let upgrade = (context.kind == Kind::WebSocket).then(|| hyper::upgrade::on(&mut request));
@@ -71,23 +73,37 @@ impl Router {
         };
         let headers = build(head.headers, &facts);
         let parts = upstream_head(head.method, &head.uri, headers);
-        let body = UploadBody::from_client(body);
+        // A long upload is use, too.
+        let meter = Meter::new(Arc::clone(&route.activity), self.clock.clone());
+        let body = UploadBody::from_client(body).metered(meter);
         let progress = body.progress();
         let started = Instant::now();
-        let outcome = send(upstream, parts, body, &self.config.timeouts).await;
+        let times = &self.config.timeouts;
+        let mut outcome = send(&upstream, parts, body, times).await;
+        if let Err(Unanswered { replay: Some(replay), .. }) = &mut outcome {
+            match self.moved_to(&route, context.kind).await {
+                Ok(None) => {}
+                Ok(Some((now, place))) => {
+                    (route, upstream) = (now, place);
+                    let parts = std::mem::take(replay).into_parts();
+                    outcome = send(&upstream, parts, UploadBody::empty(), times).await;
+                }
+                Err(refusal) => return self.refuse(&refusal, context),
+            }
+        }
         let elapsed = started.elapsed();
         context.held.log.upstream_ms = Some(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
         context.held.log.bytes_in = progress.bytes();
         self.metrics.upstream_time(elapsed.as_secs_f64());
         let (response, lease) = match outcome {
             Ok(answered) => answered,
-            Err(error) => return self.upstream_failed(&error, context),
+            Err(unanswered) => return self.upstream_failed(&unanswered.error, context),
         };
         // The answer may have taken its time: what was allowed at the gate may be so no more.
         if grant.as_ref().is_some_and(|g| self.gate.revocations().is_revoked(&g.claims)) {
             return self.refuse(&Refusal::SignedOut, context);
         }
-        let passage = Passage { route, upstream, grant, permit };
+        let passage = Passage { route: &route, upstream: &upstream, grant, permit };
         let answered = Answered { response, lease, progress };
         match (answered.response.status(), upgrade) {
             (StatusCode::SWITCHING_PROTOCOLS, Some(client)) => {
@@ -99,6 +115,22 @@ impl Router {
             }
             _ => self.answer(passage, answered, context),
         }
+    }
+
+    /// Where the instance is now, once it is ready there, if its route has changed since the request was sent: its
+    /// container was stopped or replaced under it, and whoever sent it need not know.
+    async fn moved_to(
+        &self,
+        before: &Arc<Route>,
+        kind: Kind,
+    ) -> Result<Option<(Arc<Route>, Arc<Upstream>)>, Refusal> {
+        let now = self.table.get(before.file.slug.as_str()).filter(|now| !Arc::ptr_eq(before, now));
+        let Some(now) = now else { return Ok(None) };
+        let times = &self.config.timeouts;
+        let ready = Box::pin(wake::until_ready(&self.table, &self.deploy, times, now, kind)).await?;
+        // What the gate allowed was for the place as it was.
+        let place = ready.upstream.clone().filter(|_| is_same_place(before, &ready));
+        Ok(place.map(|place| (ready, place)))
     }
 
     fn upstream_failed(&self, error: &UpstreamError, context: Context) -> Response<AnswerBody> {

@@ -169,7 +169,7 @@ impl Router {
 }
 
 /// Whether what the gate allowed still holds for a route that was waited for.
-fn is_same_place(before: &Route, now: &Route) -> bool {
+pub(super) fn is_same_place(before: &Route, now: &Route) -> bool {
     let (a, b) = (&before.file, &now.file);
     a.instance_id == b.instance_id && a.owner_id == b.owner_id && a.access == b.access
 }

@@ -26,7 +26,7 @@ pub(crate) struct Route {
     pub(crate) admission: Arc<Admission>,
     /// Use of the instance.
     pub(crate) activity: Arc<Activity>,
-    /// One wake call at a time.
+    /// One wake call at a time, for one sleep.
     pub(crate) wake: Arc<WakeOnce>,
 }
 
@@ -48,7 +48,10 @@ impl Route {
                 || Arc::new(Activity::new(file.slug.clone(), file.instance_id)),
                 |b| Arc::clone(&b.activity),
             ),
-            wake: same_instance.map_or_else(Arc::default, |b| Arc::clone(&b.wake)),
+            // Of a sleep that has ended nothing counts for the next: that one is to be woken at once.
+            wake: same_instance
+                .filter(|b| b.file.state == InstanceState::Asleep)
+                .map_or_else(Arc::default, |b| Arc::clone(&b.wake)),
             file,
         }
     }

@@ -11,6 +11,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Instant;
 
+use crate::activity::Meter;
+
 /// How far the upload is; shared with whoever waits for the answer.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -61,6 +63,7 @@ impl Progress {
 pub(crate) struct UploadBody {
     source: Source,
     progress: Arc<Progress>,
+    meter: Option<Meter>,
 }
 
 #[derive(Debug)]
@@ -75,19 +78,24 @@ impl UploadBody {
     pub(crate) fn from_client(body: Incoming) -> Self {
         let progress = Progress::new(body.is_end_stream());
         let source = if body.is_end_stream() { Source::Empty } else { Source::Client(body) };
-        Self { source, progress }
+        Self { source, progress, meter: None }
+    }
+
+    /// Counts what passes as use of the instance.
+    pub(crate) fn metered(self, meter: Meter) -> Self {
+        Self { meter: Some(meter), ..self }
     }
 
     /// A body of the router's own.
     pub(crate) fn own(bytes: Bytes) -> Self {
         use http_body_util::BodyExt as _;
         let body = http_body_util::Full::new(bytes).map_err(|never| match never {}).boxed_unsync();
-        Self { source: Source::Own(body), progress: Progress::new(false) }
+        Self { source: Source::Own(body), progress: Progress::new(false), meter: None }
     }
 
     /// Nothing to send.
     pub(crate) fn empty() -> Self {
-        Self { source: Source::Empty, progress: Progress::new(true) }
+        Self { source: Source::Empty, progress: Progress::new(true), meter: None }
     }
 
     pub(crate) fn progress(&self) -> Arc<Progress> {
@@ -113,6 +121,9 @@ impl Body for UploadBody {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 this.progress.note(bytes, this.is_end_stream());
+                if let Some(meter) = &this.meter {
+                    meter.touch();
+                }
                 // Trailers end here: an instance could take them for headers of ours.
                 let is_data = frame.is_data();
                 Poll::Ready(is_data.then_some(Ok(frame)))

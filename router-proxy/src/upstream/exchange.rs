@@ -49,10 +49,19 @@ impl Lease {
 }
 
 /// What is needed to say the same again.
-struct Replay {
+#[derive(Debug, Default)]
+pub(crate) struct Replay {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+}
+
+/// No answer, and what could be said again elsewhere: present where no byte of an answer came, and saying it twice
+/// has no effect.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    pub(crate) error: UpstreamError,
+    pub(crate) replay: Option<Replay>,
 }
 
 impl Replay {
@@ -69,11 +78,20 @@ impl Replay {
         })
     }
 
-    fn into_request(self) -> Request<UploadBody> {
-        let mut request = Request::new(UploadBody::empty());
+    /// The request's head.
+    pub(crate) fn into_parts(self) -> Parts {
+        let mut request = Request::new(());
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
         *request.headers_mut() = self.headers;
+        request.into_parts().0
+    }
+
+    fn to_request(&self) -> Request<UploadBody> {
+        let mut request = Request::new(UploadBody::empty());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
         request
     }
 }
@@ -85,19 +103,29 @@ pub(crate) async fn send(
     parts: Parts,
     body: UploadBody,
     times: &Timeouts,
-) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+) -> Result<(Response<Incoming>, Lease), Unanswered> {
     let retired = upstream.retired();
-    tokio::select! {
+    let replay = Replay::of(&parts, &body);
+    let outcome = tokio::select! {
         biased;
-        outcome = send_or_retry(upstream, parts, body, times) => outcome,
+        outcome = send_or_retry(upstream, parts, body, replay.as_ref(), times) => outcome,
         () = retired.cancelled() => Err(UpstreamError::Retired),
-    }
+    };
+    outcome.map_err(|error| {
+        let unheard = match &error {
+            UpstreamError::Connect(_) | UpstreamError::Retired => true,
+            UpstreamError::Exchange(error) => is_stale(error),
+            UpstreamError::Timeout => false,
+        };
+        Unanswered { error, replay: replay.filter(|_| unheard) }
+    })
 }
 
 async fn send_or_retry(
     upstream: &Arc<Upstream>,
     parts: Parts,
     body: UploadBody,
+    replay: Option<&Replay>,
     times: &Timeouts,
 ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
     let progress = body.progress();
@@ -105,14 +133,13 @@ async fn send_or_retry(
         let request = Request::from_parts(parts, body);
         return on_new_connection(upstream, request, progress, times).await;
     };
-    let replay = Replay::of(&parts, &body);
     let request = Request::from_parts(parts, body);
     match exchange(upstream, connection, request, &progress, times).await {
         Ok(answer) => Ok(answer),
         Err(Failed::NeverSent(request)) => on_new_connection(upstream, *request, progress, times).await,
         Err(Failed::Broken(error)) => match replay.filter(|_| is_stale(&error)) {
             Some(replay) => {
-                let request = replay.into_request();
+                let request = replay.to_request();
                 let progress = request.body().progress();
                 on_new_connection(upstream, request, progress, times).await
             }

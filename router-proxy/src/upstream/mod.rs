@@ -7,5 +7,5 @@ mod exchange;
 mod pool;
 
 pub(crate) use body::{Progress, UploadBody};
-pub(crate) use exchange::{Lease, UpstreamError, send};
+pub(crate) use exchange::{Lease, Unanswered, UpstreamError, send};
 pub(crate) use pool::Upstream;

@@ -16,6 +16,8 @@ pub(crate) struct DeployState {
     pub(crate) woken: Mutex<Vec<String>>,
     pub(crate) reports: Mutex<Vec<ActivityReport>>,
     pub(crate) down: AtomicBool,
+    /// Leaves every instance asleep, for this reason.
+    pub(crate) leaves_asleep: Mutex<Option<String>>,
 }
 
 pub(crate) struct FakeDeploy {
@@ -42,7 +44,9 @@ async fn wake(State(state): State<Arc<DeployState>>, Path(slug): Path<String>) -
     if state.down.load(Ordering::SeqCst) {
         return (StatusCode::SERVICE_UNAVAILABLE, "down").into_response();
     }
-    Json(WakeAnswer { state: InstanceState::Starting, reason: None }).into_response()
+    let reason = state.leaves_asleep.lock().unwrap().clone();
+    let now = if reason.is_some() { InstanceState::Asleep } else { InstanceState::Starting };
+    Json(WakeAnswer { state: now, reason }).into_response()
 }
 
 async fn activity(State(state): State<Arc<DeployState>>, Json(report): Json<ActivityReport>) -> StatusCode {

@@ -43,6 +43,79 @@ async fn a_sleeping_instance_is_woken_once_and_the_requests_wait_for_it() {
 }
 
 #[tokio::test]
+async fn an_instance_that_falls_asleep_again_at_once_is_woken_again_at_once() {
+    let (world, app) = (World::start().await, Instance::start("app").await);
+    let cookie = world.alice_cookie();
+    // Who navigates is held for two seconds, which is less than the time between two questions for one sleep.
+    let headers = [("cookie", cookie.as_str()), PERSON];
+    // Its container is still there, as after a real sleep, and what is under way comes to its end.
+    let mut asleep = world.alice_route(app.address);
+    asleep["state"] = "asleep".into();
+    for sleeps in 1..=3 {
+        world.put_route(&asleep).await;
+        let deploy_control = async {
+            eventually("the wake", || async { world.deploy.state.woken.lock().unwrap().len() >= sleeps })
+                .await;
+            world.put_route(&in_state(&world, &app, "ready")).await;
+        };
+        // The first of them may come before the router has seen that it sleeps.
+        let person = async {
+            while world.deploy.state.woken.lock().unwrap().len() < sleeps {
+                let answer = world.get("alice", "/", &headers).await;
+                let status = answer.status();
+                assert_eq!(status, 200, "{}", answer.text().await.expect("text"));
+            }
+        };
+        tokio::join!(person, deploy_control);
+    }
+    assert_eq!(world.deploy.state.woken.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_request_whose_container_is_replaced_under_it_is_carried_to_the_next() {
+    let (world, app) = (World::start().await, Instance::start("app").await);
+    let cookie = world.alice_cookie();
+    // It takes what it is sent, and is stopped before it has answered.
+    let stopping = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let std::net::SocketAddr::V4(address) = stopping.local_addr().expect("an address") else {
+        panic!("an IPv4 address")
+    };
+    let old = world.alice_route(address);
+    world.put_route(&old).await;
+    let mut new = world.alice_route(app.address);
+    new["generation"] = (old["generation"].as_u64().expect("a number") + 1).into();
+    let mut between = new.clone();
+    between["state"] = "starting".into();
+    between.as_object_mut().expect("an object").remove("upstream");
+    let headers = [("cookie", cookie.as_str())];
+    let deploy_control = async {
+        let under_way = [stopping.accept().await.expect("one"), stopping.accept().await.expect("the other")];
+        world.write_route("alice", &between.to_string());
+        world.write_route("alice", &new.to_string());
+        under_way
+    };
+    let post =
+        world.request(http::Method::POST, "alice", "/say").header("cookie", &cookie).body("once").send();
+    let (held, posted, _) = tokio::join!(world.get("alice", "/held", &headers), post, deploy_control);
+    assert_eq!(Echo::of(held).await.0["target"], "/held");
+    assert_eq!(posted.expect("an answer").status(), 502, "what may have an effect is not said twice");
+}
+
+#[tokio::test]
+async fn one_that_may_not_wake_is_explained_at_once() {
+    let (world, app) = (World::start().await, Instance::start("app").await);
+    *world.deploy.state.leaves_asleep.lock().unwrap() = Some("its disk is full: 2 GiB of 1 GiB".to_owned());
+    world.put_route(&in_state(&world, &app, "asleep")).await;
+    let cookie = world.alice_cookie();
+    let page = world.get("alice", "/", &[("cookie", &cookie), PERSON]).await;
+    assert_eq!(page.status(), 503);
+    assert!(!page.headers().contains_key("retry-after"), "to wait is of no use");
+    let text = page.text().await.expect("text");
+    assert!(text.contains("its disk is full: 2 GiB of 1 GiB"), "{text}");
+    assert!(text.contains(&format!("{PORTAL}/account")), "{text}");
+}
+
+#[tokio::test]
 async fn a_navigation_gets_a_page_that_reloads_at_the_same_path() {
     let (world, app) = (quick().await, Instance::start("app").await);
     let cookie = world.alice_cookie();

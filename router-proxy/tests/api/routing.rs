@@ -137,6 +137,32 @@ async fn use_is_reported_to_deploy_control() {
 }
 
 #[tokio::test]
+async fn a_long_upload_and_quiet_times_are_reported_too() {
+    let (world, app) = (World::start().await, Instance::start("app").await);
+    // deploy-control must know that the router watches, or nobody is ever put to sleep.
+    eventually("a report without any use", || async {
+        world.deploy.state.reports.lock().unwrap().iter().any(|report| report.routes.is_empty())
+    })
+    .await;
+    world.put_route(&public(&world, "alice", &app, 1)).await;
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<bytes::Bytes, std::io::Error>>(1);
+    let body = reqwest::Body::wrap_stream(tokio_stream::wrappers::ReceiverStream::new(receiver));
+    let request =
+        world.client.post(format!("http://{}/upload", world.router)).header("host", world.host("alice"));
+    let upload = tokio::spawn(request.body(body).send());
+    let streams = || -> usize {
+        let reports = world.deploy.state.reports.lock().unwrap();
+        reports.iter().flat_map(|r| &r.routes).filter(|r| r.active_connections > 0).count()
+    };
+    for round in 1..=3 {
+        sender.send(Ok(bytes::Bytes::from_static(b"part"))).await.expect("sent");
+        eventually("the upload counts as use", || async { streams() >= round }).await;
+    }
+    drop(sender);
+    assert_eq!(upload.await.expect("no panic").expect("an answer").status(), 200);
+}
+
+#[tokio::test]
 async fn http_2_by_prior_knowledge_reaches_the_same_route() {
     let (world, app) = (World::start().await, Instance::start("app").await);
     world.put_route(&public(&world, "alice", &app, 1)).await;
