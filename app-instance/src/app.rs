@@ -16,6 +16,7 @@ use crate::chat::{Chat, ChatEvent, MAX_MESSAGE_BYTES};
 use crate::config::Config;
 use crate::error::AppError;
 use crate::identity::Verifier;
+use crate::issuer_client::IssuerClient;
 use crate::provider_config::{self, ProviderState};
 use crate::providers::ProviderClient;
 use crate::routes;
@@ -31,6 +32,7 @@ pub(crate) type Events = UnboundedReceiver<ChatEvent>;
 pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) store: Store,
+    pub(crate) issuer: IssuerClient,
     pub(crate) chat: Chat,
     pub(crate) verifier: Verifier,
     pub(crate) provider: ProviderState,
@@ -132,9 +134,14 @@ pub async fn start(
         ProviderState::Ready(ready) => Some(Arc::new(ProviderClient::new(ready.clone(), config.timeouts))),
         ProviderState::Missing | ProviderState::Faulty(_) => None,
     };
+    let issuer = IssuerClient::default();
+    if owner.is_none() {
+        issuer.warm_up(lifecycle);
+    }
     let app = Arc::new(App {
         chat: Chat::new(store.clone(), lifecycle.clone()),
-        verifier: Verifier::new(&config, clock, lifecycle.clone()),
+        verifier: Verifier::new(&config, issuer.clone(), clock, lifecycle.clone()),
+        issuer,
         owner: RwLock::new(owner),
         registering: Semaphore::new(1),
         provider,

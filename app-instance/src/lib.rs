@@ -10,6 +10,7 @@ pub mod config;
 mod error;
 mod gate;
 mod identity;
+mod issuer_client;
 mod pages;
 mod provider_config;
 mod providers;

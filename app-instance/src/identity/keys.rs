@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jsonwebtoken::DecodingKey;
-use reqwest::Client;
 use serde::Deserialize;
+use service_kit::atomic_file;
 use service_kit::lifecycle::Lifecycle;
-use service_kit::{atomic_file, http_client};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Denied;
+use crate::issuer_client::IssuerClient;
 
 /// Shortest time between two fetches: tokens with invented key ids must not flood the issuer.
 const MIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -34,7 +34,7 @@ struct Inner {
     url: String,
     file: PathBuf,
     lifecycle: Lifecycle,
-    http: OnceCell<Client>,
+    http: IssuerClient,
     set: Mutex<KeySet>,
     /// One fetch at a time.
     fetching: Semaphore,
@@ -65,13 +65,13 @@ struct Jwk {
 
 impl Keys {
     /// Reads what is on disk; a missing or faulty file is an empty set.
-    pub(crate) fn load(issuer: &str, file: PathBuf, lifecycle: Lifecycle) -> Self {
+    pub(crate) fn load(issuer: &str, file: PathBuf, http: IssuerClient, lifecycle: Lifecycle) -> Self {
         let keys = std::fs::read(&file).ok().and_then(|text| parse(&text)).unwrap_or_default();
         Self(Arc::new(Inner {
             url: format!("{issuer}/.well-known/jwks.json"),
             file,
             lifecycle,
-            http: OnceCell::new(),
+            http,
             set: Mutex::new(KeySet { keys, ..KeySet::default() }),
             fetching: Semaphore::new(1),
         }))
@@ -133,8 +133,7 @@ impl Keys {
     }
 
     async fn fetch(&self) -> Result<HashMap<String, DecodingKey>, String> {
-        let make = || async { http_client::build(http_client::internal()) };
-        let http = self.0.http.get_or_try_init(make).await.map_err(|error| error.to_string())?;
+        let http = self.0.http.get().await?;
         let said = |error: reqwest::Error| error.without_url().to_string();
         let request = http.get(&self.0.url).timeout(TIMEOUT).send().await.map_err(said)?;
         let mut response = request.error_for_status().map_err(said)?;

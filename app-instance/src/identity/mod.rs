@@ -12,6 +12,7 @@ use service_kit::clock::Clock;
 use service_kit::lifecycle::Lifecycle;
 
 use crate::config::Config;
+use crate::issuer_client::IssuerClient;
 
 /// Verifies assertions for this instance. Clones share the keys.
 #[derive(Clone)]
@@ -23,10 +24,10 @@ pub(crate) struct Verifier {
 
 impl Verifier {
     /// A verifier with the keys that were kept on disk; asks nobody.
-    pub(crate) fn new(config: &Config, clock: Clock, lifecycle: Lifecycle) -> Self {
+    pub(crate) fn new(config: &Config, http: IssuerClient, clock: Clock, lifecycle: Lifecycle) -> Self {
         let expected =
             Expected { issuer: config.issuer.as_str().to_owned(), instance_id: config.instance_id };
-        let keys = Keys::load(config.issuer.as_str(), config.data.join("jwks.json"), lifecycle);
+        let keys = Keys::load(config.issuer.as_str(), config.data.join("jwks.json"), http, lifecycle);
         Self { expected, keys, clock }
     }
 

@@ -46,7 +46,7 @@ pub(crate) async fn register(
     if app.owner().is_some() {
         return Err(AppError::Registered);
     }
-    let owner = registration::register(&app.config, &app.store, request).await?;
+    let owner = registration::register(&app.config, &app.issuer, &app.store, request).await?;
     app.set_owner(owner.clone());
     app.verifier.prefetch();
     Ok((StatusCode::CREATED, axum::Json(Registered { owner })))
