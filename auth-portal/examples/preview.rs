@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use auth_portal::{App, Config, Listeners};
 use control_api::authz::{OrderState, ProvisioningView};
-use control_api::deploy::{InstanceState, OperationState, ProviderSummary};
+use control_api::deploy::{CheckView, EventView, InstanceState, OperationState, ProviderSummary};
 use fakes::{AUTHZ_TOKEN, DEPLOY_TOKEN, Fakes, NOW, accepted, at};
 use service_kit::clock::Clock;
 use service_kit::env::EnvReader;
@@ -74,11 +74,51 @@ fn orders(fakes: &Fakes) {
     fakes.order("scene-waiting-0000", order(OrderState::Queued, reason));
 }
 
+/// An administrator, and a ledger and a log for every instance.
+fn administration(fakes: &Fakes) {
+    fakes.admin("alice", "scene-alice-0000");
+    let event = |seq, minute: i64, what: &str, cause: &str, evidence: Option<&str>, actor: &str| EventView {
+        seq,
+        at: at(NOW) - jiff::SignedDuration::from_mins(minute),
+        what: what.to_owned(),
+        cause: cause.to_owned(),
+        evidence: evidence.map(str::to_owned),
+        actor: actor.to_owned(),
+    };
+    let mut events = vec![
+        event(90, 3, "ready", "somebody visited it", None, "router"),
+        event(89, 4, "wake asked for", "on request", None, "router"),
+        event(88, 95, "put to sleep", "nobody has used it for a while", None, "reconciler"),
+        event(
+            87,
+            600,
+            "lost",
+            "the container ended by itself",
+            Some("exit code 137, out of memory"),
+            "docker",
+        ),
+        event(86, 900, "stop asked for", "on request", None, "operator"),
+    ];
+    events.extend((1..=30).rev().map(|seq| event(seq, 2000 - seq, "ready", "registered", None, "user")));
+    let mut world = fakes.world();
+    world.events = events;
+    let line =
+        |n: u32| format!("2026-11-21T11:59:{:02}Z INFO served GET /api/health in {n} ms <b>200</b>", n % 60);
+    world.log = (1..=60).map(line).collect::<Vec<_>>().join("\n");
+    let reason =
+        "an instance can reach the host at the gateway (10.89.0.1:22); run scripts/firewall.sh as root";
+    let check = CheckView { state: "failing".to_owned(), reason: Some(reason.to_owned()) };
+    world.health.checks.insert("isolation".to_owned(), check);
+    let check = CheckView { state: "warning".to_owned(), reason: Some("84 % are in use".to_owned()) };
+    world.health.checks.insert("disk".to_owned(), check);
+}
+
 #[tokio::main]
 async fn main() {
     let fakes = Fakes::default();
     states(&fakes);
     orders(&fakes);
+    administration(&fakes);
     // Any mode of registration can be looked at.
     if let Ok(mode) = std::env::var("BEAVER_REGISTRATION") {
         fakes.world().settings.registration = mode.parse().expect("open, invite, approval or closed");

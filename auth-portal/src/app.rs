@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::csrf::CsrfKey;
 use crate::error::PageError;
 use crate::headers::{self, SecurityHeaders};
-use crate::pages::{account, authorize, landing, login, provider, provisioning, register};
+use crate::pages::{account, admin, authorize, landing, login, provider, provisioning, register};
 use crate::session::Cookies;
 use crate::{assets, health};
 
@@ -135,6 +135,7 @@ fn routes(portal: Portal, health: &Health) -> Router {
         .route("/account", get(account::show))
         .route("/account/{action}", get(account::to_account).post(account::act))
         .route("/assets/{name}", get(assets::serve))
+        .merge(admin::routes(&portal))
         .method_not_allowed_fallback(async || PageError::MethodNotAllowed)
         .fallback(async || PageError::NotFound)
         .with_state(portal)

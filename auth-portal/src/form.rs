@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use bytes::Bytes;
 use control_api::wire::WireSecret;
 use http::request::Parts;
@@ -14,6 +14,7 @@ use http_body_util::BodyExt as _;
 use crate::app::Portal;
 use crate::csrf::{Binding, from_own_page};
 use crate::error::PageError;
+use crate::pages::admin::Administrator;
 use crate::session::{Session, come_back, page_of_form};
 
 /// Largest form.
@@ -84,6 +85,25 @@ impl FromRequest<Portal> for SessionForm {
         }
         let session = Session::find(portal, secret).await?;
         let session = session.ok_or_else(|| PageError::SignIn(come_back(&parts)))?;
+        Ok(Self { session, fields })
+    }
+}
+
+/// Extractor: a form of the administrator whom `crate::pages::admin::gate` let through.
+pub(crate) struct AdminForm {
+    pub(crate) session: Session,
+    pub(crate) fields: Fields,
+}
+
+impl FromRequest<Portal> for AdminForm {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request, portal: &Portal) -> Result<Self, PageError> {
+        let (mut parts, fields) = read(request, portal).await?;
+        let Administrator(session) = Administrator::from_request_parts(&mut parts, portal).await?;
+        if !portal.csrf.holds(Binding::Session(session.secret.expose()), fields.text("csrf")) {
+            return Err(refused(&parts));
+        }
         Ok(Self { session, fields })
     }
 }

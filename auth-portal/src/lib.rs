@@ -13,6 +13,8 @@ mod form;
 mod headers;
 mod health;
 pub mod healthcheck;
+mod ledger;
+mod moment;
 mod next_path;
 mod pages;
 mod progress;

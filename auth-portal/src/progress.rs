@@ -190,7 +190,7 @@ mod tests {
     fn operation(state: OperationState, step: &str) -> OperationView {
         OperationView {
             operation_id: OperationId::generate(),
-            instance_id: InstanceId::generate(),
+            instance_id: Some(InstanceId::generate()),
             kind: OperationKind::Register,
             state,
             step: step.to_owned(),

@@ -2,7 +2,7 @@
 //! authz-service decides about it at every request.
 
 use axum::extract::{FromRequestParts, OriginalUri};
-use control_api::authz::{SessionRequest, SessionView};
+use control_api::authz::{Role, SessionRequest, SessionView};
 use control_api::codes;
 use control_api::wire::WireSecret;
 use http::request::Parts;
@@ -92,6 +92,7 @@ impl VisitorForm {
 }
 
 /// A session that authz-service confirmed.
+#[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) secret: WireSecret,
     pub(crate) view: SessionView,
@@ -113,7 +114,13 @@ impl Session {
 
     /// The frame for this person.
     pub(crate) fn shell(&self) -> Shell {
-        Shell::signed_in(self.view.user.username.as_str(), self.csrf.clone())
+        let shell = Shell::signed_in(self.view.user.username.as_str(), self.csrf.clone());
+        Shell { administers: self.is_admin(), ..shell }
+    }
+
+    /// Whether it is an administrator's now.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.view.role == Role::Admin
     }
 }
 
@@ -156,6 +163,7 @@ pub(crate) fn come_back(parts: &Parts) -> Option<NextPath> {
 pub(crate) fn page_of_form(path: &str) -> &'static str {
     match path.trim_start_matches('/').split('/').next() {
         Some("account") => "/account",
+        Some("admin") => "/admin",
         Some("onboarding") => "/onboarding/provider",
         Some("provisioning") => "/provisioning",
         Some("register") => "/register",

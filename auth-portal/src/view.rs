@@ -17,6 +17,8 @@ pub(crate) struct Shell {
     pub(crate) user: Option<SignedInAs>,
     /// Whether sign-in is offered: not where it is not known who is asking.
     pub(crate) offers_sign_in: bool,
+    /// Whether the administration is offered.
+    pub(crate) administers: bool,
 }
 
 /// What the frame needs for the person who is signed in.
@@ -29,7 +31,7 @@ pub(crate) struct SignedInAs {
 impl Shell {
     /// The frame for a visitor.
     pub(crate) fn visitor() -> Self {
-        Self { t: &EN, assets: &URLS, user: None, offers_sign_in: true }
+        Self { t: &EN, assets: &URLS, user: None, offers_sign_in: true, administers: false }
     }
 
     /// The frame for somebody who may or may not be signed in.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use control_api::authz::{
     CreateAccountAnswer, CreateAccountRequest, LoginAccountAnswer, LoginAccountRequest,
-    RegisterAccountAnswer, RegisterAccountRequest, RegistrationMode,
+    RegisterAccountAnswer, RegisterAccountRequest, RegistrationMode, Role,
 };
 use control_api::ids::UserId;
 use control_api::names::Username;
@@ -57,6 +57,7 @@ impl Authz {
             email: user.email,
             password_hash,
             state,
+            role: Role::User,
             created_at: now,
         };
         let alongside = Alongside {
@@ -219,6 +220,7 @@ impl Authz {
             email,
             password_hash,
             state: AccountState::Active,
+            role: Role::User,
             created_at: now,
         };
         let entry = audit::entry(now, &"operator", "create-account", &user_id, None);
@@ -235,6 +237,20 @@ impl Authz {
             return Err(Error::NotFound("There is no account with this id."));
         }
         self.ordered.notify_one();
+        Ok(())
+    }
+
+    /// `POST /internal/accounts/{id}/role`. Holds from the next request of the account's sessions on.
+    pub(crate) async fn set_role(&self, user_id: UserId, role: Role) -> Result<(), Error> {
+        let action = match role {
+            Role::Admin => "make-admin",
+            Role::User => "revoke-admin",
+        };
+        let entry = audit::entry(self.now(), &"operator", action, &user_id, None);
+        if !self.store.set_role(user_id, role, &entry).await? {
+            return Err(Error::NotFound("There is no account with this id."));
+        }
+        tracing::info!(%user_id, role = role.as_str(), "the operator set the role of an account");
         Ok(())
     }
 }

@@ -74,6 +74,7 @@ impl Authz {
         Ok(SessionView {
             sid: session.sid,
             user: session.user(),
+            role: session.role,
             expires_at: from_millis(expires_at(&session)),
             provisioning: self.provisioning(session.user_id).await?,
         })
@@ -101,6 +102,7 @@ impl Authz {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use control_api::authz::Role;
 
     #[test]
     fn idle_time_slides_and_the_whole_life_does_not() {
@@ -109,6 +111,7 @@ mod tests {
             user_id: UserId::generate(),
             username: "alice".parse().expect("a name"),
             email: String::new(),
+            role: Role::User,
             last_used_at,
             ends_at: ABSOLUTE_MS,
         };

@@ -71,6 +71,22 @@ impl AddressPlan {
         Some(Place { shard, address: nth(self.shard_subnet(shard), FIRST_OFFSET + slot) })
     }
 
+    /// The number of an address, as [`Self::place`] counts them; `None` where the plan gives it to nobody.
+    pub fn index_of(&self, address: Ipv4Addr) -> Option<u32> {
+        if !self.instances.contains(&address) {
+            return None;
+        }
+        let offset = u32::from(address) - u32::from(self.instances.network());
+        let (shard, in_shard) = (offset >> (32 - SHARD_PREFIX), offset & ((1 << (32 - SHARD_PREFIX)) - 1));
+        let slot = in_shard.checked_sub(FIRST_OFFSET).filter(|slot| *slot < SHARD_SIZE)?;
+        Some(shard * SHARD_SIZE + slot)
+    }
+
+    /// The place of an address that the plan gives out.
+    pub fn place_of(&self, address: Ipv4Addr) -> Option<Place> {
+        self.place(self.index_of(address)?)
+    }
+
     /// The network of a shard.
     pub fn network(&self, shard: u16) -> NetworkSpec {
         let subnet = self.shard_subnet(shard);
@@ -171,6 +187,15 @@ mod tests {
             let place = plan.place(index).expect("a place");
             assert!(plan.network(place.shard).subnet.contains(&place.address));
             assert!(!probes.contains(&place.address));
+            assert_eq!(plan.index_of(place.address), Some(index));
+        }
+    }
+
+    #[test]
+    fn addresses_that_the_plan_gives_to_nobody_have_no_place() {
+        let plan = plan();
+        for text in ["10.88.0.10", "10.89.0.1", "10.89.0.9", "10.89.1.254", "10.89.3.252", "192.0.2.1"] {
+            assert_eq!(plan.place_of(text.parse().expect("an address")), None, "{text}");
         }
     }
 

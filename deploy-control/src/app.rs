@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use control_api::authz_client::AuthzClient;
 use service_kit::clock::Clock;
+use service_kit::env::EnvReader;
 use service_kit::health::Health;
 use service_kit::lifecycle::{Lifecycle, StartError};
 use service_kit::metrics::Metrics;
@@ -21,14 +22,16 @@ use crate::deps::{Deps, Timings};
 use crate::engine::Engine;
 use crate::fault::FaultPoints;
 use crate::housekeeping;
+use crate::image_pulls::ImagePulls;
 use crate::instance_app;
 use crate::isolation::Isolation;
 use crate::reconciler::{Context, Reconciler};
 use crate::requests::Requests;
-use crate::store::Store;
+use crate::rollouts;
+use crate::store::{Store, StoreError};
 
 /// Setting under which the subnet of the addresses is kept.
-const SUBNET_SETTING: &str = "instance_subnet";
+pub(crate) const SUBNET_SETTING: &str = "instance_subnet";
 
 /// The listeners of the service.
 pub struct Listeners {
@@ -68,8 +71,8 @@ pub fn production(config: &Config, engine: Arc<dyn Engine>) -> Result<Deps, Star
         timings: Timings::default(),
         free_bytes: None,
         // Where there is no such file there are no routes to overlap with.
-        routes: std::fs::read_to_string("/proc/net/route").unwrap_or_default(),
-        faults: FaultPoints::default(),
+        routes: Arc::new(|| std::fs::read_to_string("/proc/net/route").unwrap_or_default()),
+        faults: FaultPoints::from_env(EnvReader::from_process())?,
     })
 }
 
@@ -81,7 +84,7 @@ impl App {
         listeners: Listeners,
         lifecycle: &Lifecycle,
     ) -> Result<Self, StartError> {
-        check_routes(&config, &deps.routes)?;
+        check_routes(&config, &(deps.routes)())?;
         let folder = config.runtime().join("deploy");
         make_private(&folder).map_err(|error| unusable(&folder, &error))?;
         let store = Store::open(&folder.join("deploy.sqlite"), deps.clock.clone())
@@ -96,12 +99,27 @@ impl App {
             .map_err(|error| unusable(&runtime, &error))?;
         let context = Arc::new(context);
         remove_stale_stages(&context).await?;
+        end_when_fenced(lifecycle, context.store.clone());
         let reconciler = Reconciler::start(lifecycle, Arc::clone(&context));
-        let requests = Requests { context, reconciler, stopping: lifecycle.stopping() };
+        let pulls = ImagePulls::start(lifecycle, Arc::clone(&context)).await;
+        let pulls = pulls.map_err(|error| StartError::Other(error.to_string()))?;
+        let requests = Requests { context, reconciler, pulls, stopping: lifecycle.stopping() };
+        rollouts::start(lifecycle, requests.clone());
         housekeeping::start(lifecycle, requests.clone(), health.clone());
         serve(lifecycle, listeners, &requests, &health);
         Ok(Self { requests, health })
     }
+}
+
+/// Two that work on one database would undo each other's work: the one that came first ends.
+fn end_when_fenced(lifecycle: &Lifecycle, store: Store) {
+    let stopping = lifecycle.stopping();
+    lifecycle.spawn_critical("fence", async move {
+        tokio::select! {
+            () = stopping.cancelled() => Ok(()),
+            () = store.until_fenced() => Err(StoreError::Fenced.to_string()),
+        }
+    });
 }
 
 fn serve(lifecycle: &Lifecycle, listeners: Listeners, requests: &Requests, health: &Health) {

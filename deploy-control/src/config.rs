@@ -53,6 +53,8 @@ pub struct Config {
     pub limits: Limits,
     /// Idle time until an instance is put to sleep; `None` for never.
     pub idle_sleep: Option<Duration>,
+    /// Idle time until it is frozen, the step before; `None` for never.
+    pub idle_pause: Option<Duration>,
     /// docker-guard's socket.
     pub guard_socket: PathBuf,
     /// Which installation on this machine this is.
@@ -88,6 +90,7 @@ impl Config {
             probe_image: text_or(env_ref, "BEAVER_PROBE_IMAGE", "beaver/app-instance:latest"),
             limits: limits(env_ref),
             idle_sleep: env_ref.parse_or("BEAVER_IDLE_SLEEP", IdleSleep(Some(Duration::from_mins(30)))).0,
+            idle_pause: env_ref.parse_or("BEAVER_IDLE_PAUSE", IdleSleep(None)).0,
             installation: installation(env_ref),
             uid_base: env_ref.parse_or("BEAVER_INSTANCE_UID_BASE", 200_000),
             allow_unisolated: env_ref.text("BEAVER_ALLOW_UNISOLATED").as_deref() == Some("yes"),
@@ -100,6 +103,12 @@ impl Config {
         };
         if config.deploy_token.matches(config.router_token.expose()) && !config.deploy_token.is_empty() {
             env_ref.fault("BEAVER_ROUTER_TOKEN", "must differ from DEPLOY_CONTROL_API_TOKEN");
+        }
+        if let Some(pause) = config.idle_pause
+            && config.idle_sleep.is_none_or(|sleep| pause >= sleep)
+        {
+            env_ref
+                .fault("BEAVER_IDLE_PAUSE", "must be shorter than BEAVER_IDLE_SLEEP: it is the step before");
         }
         if config.uid_base < 1_000 {
             env_ref.fault("BEAVER_INSTANCE_UID_BASE", "must be 1000 or more: lower ids belong to the system");
@@ -286,7 +295,10 @@ struct IdleSleep(Option<Duration>);
 
 impl fmt::Display for IdleSleep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
+        match self.0 {
+            Some(time) => write!(f, "{time:?}"),
+            None => f.write_str("off"),
+        }
     }
 }
 
@@ -362,6 +374,19 @@ mod tests {
         ])
         .expect_err("seven faults");
         assert_eq!(error.faults().len(), 7, "{error}");
+    }
+
+    #[test]
+    fn the_first_rung_comes_before_the_second() {
+        let idle = |pause, sleep| read(&[("BEAVER_IDLE_PAUSE", pause), ("BEAVER_IDLE_SLEEP", sleep)]);
+        let config = idle("5m", "30m").expect("shorter");
+        assert_eq!(config.idle_pause, Some(Duration::from_mins(5)));
+        assert_eq!(read(&[]).expect("the defaults hold").idle_pause, None);
+        for (pause, sleep) in [("30m", "30m"), ("1h", "30m"), ("5m", "off")] {
+            let error = idle(pause, sleep).expect_err("not shorter").to_string();
+            assert!(error.contains("BEAVER_IDLE_PAUSE"), "{error}");
+        }
+        assert!(idle("off", "off").is_ok());
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::instance_app::Dial;
 /// Free bytes where instances are kept.
 pub type FreeBytes = Arc<dyn Fn() -> io::Result<u64> + Send + Sync>;
 
+/// Text of `/proc/net/route`, as it is now.
+pub type HostRoutes = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// Neighbours and times.
 #[derive(Clone)]
 pub struct Deps {
@@ -31,8 +34,8 @@ pub struct Deps {
     pub timings: Timings,
     /// Free space; `None` asks the file system.
     pub free_bytes: Option<FreeBytes>,
-    /// Text of `/proc/net/route`.
-    pub routes: String,
+    /// The routes of this machine.
+    pub routes: HostRoutes,
     /// Where a test stops the process.
     pub faults: FaultPoints,
 }
@@ -58,6 +61,8 @@ pub struct Timings {
     pub probe_retry: Duration,
     /// What an operation may take.
     pub operation: Duration,
+    /// What the pull of an image may take.
+    pub pull: Duration,
     /// How long a request waits for an operation.
     pub request: Duration,
 }
@@ -74,6 +79,7 @@ impl Default for Timings {
             housekeeping: Duration::from_secs(10),
             probe_retry: Duration::from_secs(2),
             operation: Duration::from_mins(5),
+            pull: Duration::from_mins(15),
             // Less than the clients' 90 s.
             request: Duration::from_secs(85),
         }

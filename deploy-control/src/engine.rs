@@ -12,6 +12,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use ipnet::Ipv4Net;
 
+use crate::image_name::ImageName;
+
 /// Why the engine did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
@@ -21,6 +23,9 @@ pub enum EngineError {
     /// One call took longer than its own limit: the outcome is not known.
     #[error("Docker did not answer {0} in time")]
     TimedOut(&'static str),
+    /// The engine answers, and is about to end or not whole again: try again later, conclude nothing.
+    #[error("Docker is stopping or starting: {0}")]
+    Closing(String),
     /// No such container, network or image: the only proof that something is gone.
     #[error("there is no {0}")]
     NotFound(String),
@@ -38,7 +43,7 @@ pub enum EngineError {
 impl EngineError {
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::TimedOut(_))
+        matches!(self, Self::Unreachable(_) | Self::TimedOut(_) | Self::Closing(_))
     }
 }
 
@@ -223,6 +228,15 @@ pub struct Usage {
     pub pids: u64,
 }
 
+/// News of one layer of an image that is being pulled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerProgress {
+    /// The layer's short id.
+    pub layer: String,
+    /// 0 to 100: how much of it has come and is unpacked.
+    pub percent: u8,
+}
+
 /// What one probe container tries to reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeTarget {
@@ -251,9 +265,16 @@ pub trait Engine: Send + Sync + 'static {
     /// The id of the image of this name or id. `NotFound` where it is not on this machine.
     fn resolve_image<'a>(&'a self, name: &'a str) -> BoxFuture<'a, EngineResult<String>>;
 
+    /// Pulls an image and tells how its layers come. The stream ends without an error only when the image is
+    /// there; dropping it ends the pull.
+    fn pull<'a>(&'a self, image: &'a ImageName) -> BoxStream<'a, EngineResult<LayerProgress>>;
+
     /// Makes the network with inter-container traffic off, or checks that the one of that name is ours and
     /// the same. `Conflict` where its subnet overlaps another's.
     fn ensure_network<'a>(&'a self, spec: &'a NetworkSpec) -> BoxFuture<'a, EngineResult<()>>;
+
+    /// Whether the network is there, ours and the same; changes nothing. `Conflict` where it is another's or another.
+    fn has_network<'a>(&'a self, spec: &'a NetworkSpec) -> BoxFuture<'a, EngineResult<bool>>;
 
     /// Makes a container and answers its id. `Conflict` where the name is in use.
     fn create<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, EngineResult<String>>;
@@ -263,6 +284,12 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Stops it, hard after `grace`; one that is stopped already is no error.
     fn stop<'a>(&'a self, container: &'a str, grace: Duration) -> BoxFuture<'a, EngineResult<()>>;
+
+    /// Freezes it where it stands; one that is frozen already is no error.
+    fn pause<'a>(&'a self, container: &'a str) -> BoxFuture<'a, EngineResult<()>>;
+
+    /// Lets a frozen one go on; one that runs already is no error.
+    fn unpause<'a>(&'a self, container: &'a str) -> BoxFuture<'a, EngineResult<()>>;
 
     /// Removes it, running or not; one that is gone is no error. Only ever touches what has our labels.
     fn remove<'a>(&'a self, container: &'a str) -> BoxFuture<'a, EngineResult<()>>;
@@ -278,6 +305,10 @@ pub trait Engine: Send + Sync + 'static {
 
     /// The last `tail` lines of output, and what follows where `follow` is set.
     fn logs<'a>(&'a self, container: &'a str, tail: u32, follow: bool) -> BoxStream<'a, EngineResult<Bytes>>;
+
+    /// Nanoseconds of processor time, over all cores, since it was started; zero where it does not run. Does not
+    /// wait for a second sample, as `usage` does.
+    fn cpu_time<'a>(&'a self, container: &'a str) -> BoxFuture<'a, EngineResult<u64>>;
 
     /// What it uses now.
     fn usage<'a>(&'a self, container: &'a str) -> BoxFuture<'a, EngineResult<Usage>>;

@@ -3,7 +3,7 @@
 
 use axum::response::{IntoResponse, Response};
 use control_api::codes;
-use control_api::ids::OperationId;
+use control_api::ids::{OperationId, RolloutId};
 use http::{HeaderValue, StatusCode, header};
 use service_kit::problem::Problem;
 
@@ -36,6 +36,9 @@ pub enum Error {
     /// Another operation is at work.
     #[error("operation {0} is at work on the instance; wait for its end, or cancel it")]
     InProgress(OperationId),
+    /// Another rollout is at work.
+    #[error("rollout {0} is at work; wait for its end, or cancel it")]
+    RolloutInProgress(RolloutId),
     /// What is asked does not fit the state of the instance.
     #[error("{0}")]
     Conflict(String),
@@ -75,7 +78,9 @@ impl From<StoreError> for Error {
             StoreError::BeingRemoved => {
                 Self::Busy("the former instance is still being removed; try again in a moment".to_owned())
             }
-            error @ (StoreError::Sql(_) | StoreError::Corrupt(_)) => Self::Internal(error.to_string()),
+            error @ (StoreError::Sql(_) | StoreError::Corrupt(_) | StoreError::Fenced) => {
+                Self::Internal(error.to_string())
+            }
         }
     }
 }
@@ -106,6 +111,9 @@ impl Error {
             Self::SlugTaken(_) => new(StatusCode::CONFLICT, codes::SLUG_TAKEN, "The name is taken"),
             Self::InProgress(_) => {
                 new(StatusCode::CONFLICT, codes::OPERATION_IN_PROGRESS, "Another operation is at work")
+            }
+            Self::RolloutInProgress(_) => {
+                new(StatusCode::CONFLICT, codes::OPERATION_IN_PROGRESS, "Another rollout is at work")
             }
             Self::Conflict(_) => {
                 new(StatusCode::CONFLICT, codes::INVALID_INPUT, "That does not fit the instance's state")

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use control_api::instance::RegisterOwner;
 use reqwest::{Client, StatusCode};
+use tokio::time::Instant;
 
 use crate::model::INSTANCE_PORT;
 
-/// The first pause between two questions; it grows by half up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
+/// The pause between two questions is a tenth of the time that the app has taken so far, within these: what is
+/// waited too long is never much of the whole.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 /// The app registers itself at the issuer meanwhile.
@@ -55,10 +57,9 @@ impl InstanceApp {
 
     /// Asks until the app can serve. The caller sets the end.
     pub async fn until_ready(&self, address: Ipv4Addr) {
-        let mut pause = FIRST_PAUSE;
+        let began = Instant::now();
         while !self.is_ready(address).await {
-            tokio::time::sleep(pause).await;
-            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+            tokio::time::sleep((began.elapsed() / 10).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)).await;
         }
     }
 

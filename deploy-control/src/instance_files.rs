@@ -3,20 +3,21 @@
 //! idempotent: doing it twice does it once, and a crash half-way is mended by doing it again. Nothing follows
 //! a symbolic link, because what lies below `data/` is a stranger's.
 
-use std::fs::{self, DirBuilder, Permissions};
+mod snapshots;
+
+use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use control_api::deploy::ProviderSummary;
 use control_api::ids::{InstanceId, OperationId};
 use control_api::instance::{AppConfig, McpServer, Provider};
 use service_kit::atomic_file;
+pub use snapshots::SNAPSHOTS_KEPT;
 
 /// Below this much free space nothing new is made.
 pub const WATERMARK_BYTES: u64 = 256 * 1024 * 1024;
-/// Snapshots kept for each instance.
-const SNAPSHOTS_KEPT: usize = 3;
 /// More entries than this are not counted for the statistics.
 const COUNTED_ENTRIES: u32 = 200_000;
 
@@ -157,41 +158,6 @@ impl InstanceFiles {
         }))
     }
 
-    /// Copies `data/` aside under the generation's number, and forgets all but the newest snapshots. The copy
-    /// has its name only once it is whole and on disk.
-    pub fn snapshot(&self, id: InstanceId, generation: u64) -> io::Result<()> {
-        let folder = self.snapshots.join(id.to_string());
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-        let done = folder.join(generation.to_string());
-        let temporary = folder.join(format!(".{generation}.tmp"));
-        gone_is_fine(fs::remove_dir_all(&temporary))?;
-        copy_tree(&self.data_dir(id), &temporary, self.chown)?;
-        rustix::fs::syncfs(fs::File::open(&temporary)?)?;
-        gone_is_fine(fs::remove_dir_all(&done))?;
-        fs::rename(&temporary, &done)?;
-        sync_folder(&folder)?;
-        prune_snapshots(&folder)
-    }
-
-    /// Puts the data of a snapshot back; the snapshot stays.
-    pub fn restore_data(&self, id: InstanceId, generation: u64) -> io::Result<()> {
-        let source = self.snapshots.join(id.to_string()).join(generation.to_string());
-        if !source.exists() {
-            // The snapshot was never finished, so nothing was changed either.
-            return Ok(());
-        }
-        let folder = self.config_dir(id);
-        let (temporary, old) = (folder.join(".data.restored"), folder.join(".data.discarded"));
-        gone_is_fine(fs::remove_dir_all(&temporary))?;
-        copy_tree(&source, &temporary, self.chown)?;
-        rustix::fs::syncfs(fs::File::open(&temporary)?)?;
-        gone_is_fine(fs::remove_dir_all(&old))?;
-        gone_is_fine(fs::rename(self.data_dir(id), &old))?;
-        fs::rename(&temporary, self.data_dir(id))?;
-        sync_folder(&folder)?;
-        gone_is_fine(fs::remove_dir_all(&old))
-    }
-
     /// Bytes on disk below `data/`.
     pub fn data_bytes(&self, id: InstanceId) -> io::Result<u64> {
         let mut left = COUNTED_ENTRIES;
@@ -230,18 +196,6 @@ impl InstanceFiles {
     }
 }
 
-/// Forgets all but the newest snapshots.
-fn prune_snapshots(folder: &Path) -> io::Result<()> {
-    let names = fs::read_dir(folder)?.filter_map(Result::ok);
-    let mut generations: Vec<u64> =
-        names.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok())).collect();
-    generations.sort_unstable_by(|a, b| b.cmp(a));
-    for generation in generations.into_iter().skip(SNAPSHOTS_KEPT) {
-        gone_is_fine(fs::remove_dir_all(folder.join(generation.to_string())))?;
-    }
-    Ok(())
-}
-
 fn gone_is_fine(outcome: io::Result<()>) -> io::Result<()> {
     match outcome {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -253,34 +207,12 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }
 
-/// Copies folders, files and symbolic links (as links) with owner and mode; sockets, pipes and devices are
-/// left out. The copy shares blocks where the file system can.
-fn copy_tree(from: &Path, to: &Path, chown: bool) -> io::Result<()> {
-    let metadata = fs::symlink_metadata(from)?;
-    let kind = metadata.file_type();
-    if kind.is_dir() {
-        DirBuilder::new().mode(0o700).create(to)?;
-        for entry in fs::read_dir(from)? {
-            let entry = entry?;
-            copy_tree(&entry.path(), &to.join(entry.file_name()), chown)?;
-        }
-    } else if kind.is_symlink() {
-        std::os::unix::fs::symlink(fs::read_link(from)?, to)?;
-    } else if kind.is_file() {
-        fs::copy(from, to)?;
-    } else {
-        return Ok(());
-    }
-    if chown {
-        std::os::unix::fs::lchown(to, Some(metadata.uid()), Some(metadata.gid()))?;
-    }
-    if kind.is_symlink() { Ok(()) } else { fs::set_permissions(to, Permissions::from_mode(metadata.mode())) }
-}
-
 fn tree_bytes(path: &Path, left: &mut u32) -> io::Result<u64> {
     let metadata = match fs::symlink_metadata(path) {
-        // Removed while we look.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        // Removed while we look; or deeper than a path can be long: the rest is to be counted all the same.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename) => {
+            return Ok(0);
+        }
         metadata => metadata?,
     };
     let own = metadata.blocks().saturating_mul(512);
@@ -288,7 +220,11 @@ fn tree_bytes(path: &Path, left: &mut u32) -> io::Result<u64> {
         return Ok(own);
     }
     let mut sum = own;
-    for entry in fs::read_dir(path)? {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(own),
+        entries => entries?,
+    };
+    for entry in entries {
         *left = left.saturating_sub(1);
         sum = sum.saturating_add(tree_bytes(&entry?.path(), left)?);
     }
@@ -299,6 +235,7 @@ fn tree_bytes(path: &Path, left: &mut u32) -> io::Result<u64> {
 mod tests {
     use super::*;
     use control_api::instance::ProviderKind;
+    use std::os::unix::fs::PermissionsExt as _;
 
     fn files() -> (tempfile::TempDir, InstanceFiles, InstanceId) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -354,19 +291,20 @@ mod tests {
     }
 
     #[test]
-    fn snapshots_bring_the_data_back_and_only_three_are_kept() {
+    fn data_is_counted_also_beside_what_no_path_reaches() {
         let (_folder, files, id) = files();
-        let note = files.data_dir(id).join("note");
-        std::os::unix::fs::symlink("/etc/passwd", files.data_dir(id).join("link")).expect("a link");
-        for generation in 1..=5_u64 {
-            fs::write(&note, generation.to_string()).expect("written");
-            files.snapshot(id, generation).expect("a snapshot");
+        let data = files.data_dir(id);
+        fs::write(data.join("blob"), vec![1; 1 << 20]).expect("written");
+        std::os::unix::fs::symlink("/usr", data.join("link")).expect("a link");
+        // A chain of folders that is longer than a path may be, made as a program does that steps into each.
+        let name = "d".repeat(200);
+        let mut at = fs::File::open(&data).expect("a folder");
+        for _ in 0..25 {
+            rustix::fs::mkdirat(&at, &name, 0o700.into()).expect("made");
+            let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY;
+            at = rustix::fs::openat(&at, &name, flags, 0.into()).expect("opened").into();
         }
-        let folder = files.snapshots.join(id.to_string());
-        assert_eq!(fs::read_dir(folder).expect("list").count(), 3);
-        files.restore_data(id, 4).expect("restored");
-        assert_eq!(fs::read_to_string(&note).expect("read"), "4");
-        let link = files.data_dir(id).join("link");
-        assert!(link.symlink_metadata().expect("metadata").is_symlink(), "a link is copied as a link");
+        let counted = files.data_bytes(id).expect("counted");
+        assert!((1 << 20..2 << 20).contains(&counted), "{counted}");
     }
 }

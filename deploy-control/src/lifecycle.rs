@@ -10,7 +10,11 @@
 //!     │                  │   └ NewGeneration ── container gone ◀── NoteLoss ◀─────┤ (gone)
 //!   failed ◀── TakeBack ─┘                └──── back-off ◀──────── NoteLoss ◀─────┘ (died)
 //!     ▲                                             │
-//!     └──────────────── GiveUp ◀────────────────────┘ (5 failures in 10 minutes)
+//!     └──────────────── GiveUp ◀────────────────────┘ (5 failures in 10 minutes, its own or its image's)
+//!
+//!  ready ─ Freeze ▶ asleep (frozen) ─ Thaw ▶ starting ─ AwaitReady, Commit ▶ ready
+//!                        │    └──────── Halt ─────────▶ asleep (stopped)
+//!                        └── EndNap (it ended) ───────▶ asleep (stopped)
 //!
 //!  configure ─ SwapConfig ▶ configure-halt ─ Halt ▶ configure-try ─ Commit ▶ none
 //!                                                        │ not ready
@@ -18,9 +22,10 @@
 //!                               put-back ─ RestoreConfig ▶ put-back-try ─ Commit ▶ none
 //!
 //!  upgrade ─ Halt, Snapshot ▶ upgrade-try ─ Commit ▶ none
-//!                                  │ not ready
-//!                                  ▼
-//!              upgrade-back ─ RemoveContainer, RestoreData ▶ upgrade-return ─ Commit ▶ none
+//!                │                  ▲  │ not ready
+//!   (older data) ▼                  │  ▼
+//!             restore ─ ReplaceData ┘  upgrade-back ─ RemoveContainer, RestoreData ▶ upgrade-return ─ Commit ▶ none
+//!                └── data not there ───▲
 //!
 //!  any state ─ deleted, purged ▶ RemoveContainer, Erase ▶ (no instance)
 //! ```
@@ -31,8 +36,12 @@ use crate::model::{Change, Goal};
 
 /// Failures within this time count for the breaker.
 pub const BREAKER_WINDOW_MS: i64 = 10 * 60 * 1000;
-/// So many failures within the window and the instance is given up until somebody starts it.
+/// So many failures within the window and the instance is given up until somebody starts it; and so many failed
+/// starts of an image, and no instance of it is started again but on request.
 pub const BREAKER_LIMIT: u32 = 5;
+/// Of the failed starts of one instance no more than these count against its image: one owner alone must not be
+/// able to keep the others' instances down.
+pub const BREAKER_SHARE: u32 = 2;
 
 /// What is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +50,8 @@ pub struct Desired {
     pub goal: Goal,
     /// The change that is under way.
     pub change: Change,
+    /// Asleep means frozen, not stopped. While it is wanted awake: whether a frozen container may be ours.
+    pub nap: bool,
 }
 
 /// What the container does, as far as is known.
@@ -54,7 +65,7 @@ pub enum Container {
     Stopped,
     /// It runs.
     Running,
-    /// Somebody froze it.
+    /// It is frozen, by us or by somebody else.
     Paused,
     /// Between two states: ask again soon.
     Changing,
@@ -87,6 +98,8 @@ pub struct Policy {
     pub recent_failures: u32,
     /// The last of them.
     pub last_failure: i64,
+    /// Failed starts of its image within the breaker's window, at most [`BREAKER_SHARE`] an instance.
+    pub image_failures: u32,
     /// The pause before the third try; it doubles with each further one.
     pub back_off_ms: i64,
 }
@@ -129,6 +142,12 @@ pub enum Step {
     Halt,
     /// Publish that it rests.
     Rest,
+    /// Publish that it sleeps, then freeze the container.
+    Freeze,
+    /// Thaw the container that we froze.
+    Thaw,
+    /// What was frozen, or was to be, does not run any more: it sleeps like any other.
+    EndNap,
     /// The restart's stop is done.
     EndRestart,
     /// Put the new `config.json` in its place, keeping the old one.
@@ -139,6 +158,8 @@ pub enum Step {
     RestoreConfig,
     /// Copy the data aside and count on to the new image.
     Snapshot,
+    /// Put the data of an older snapshot in the place of the present.
+    ReplaceData,
     /// Remove the container.
     RemoveContainer,
     /// Put data, image and generation back to what they were before the upgrade.
@@ -147,8 +168,17 @@ pub enum Step {
     TakeBack,
     /// Remove the last traces of a deleted instance.
     Erase,
-    /// It falls over too often: leave it until somebody starts it.
-    GiveUp,
+    /// It, or its image, falls over too often: leave it until somebody starts it.
+    GiveUp(Breaker),
+}
+
+/// Which breaker is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breaker {
+    /// The instance's own.
+    Instance,
+    /// The image's.
+    Image,
 }
 
 /// The next step.
@@ -156,8 +186,9 @@ pub fn next_step(desired: Desired, observed: Observed, policy: &Policy, now: i64
     match desired.goal {
         Goal::Deleted | Goal::Purged if observed.erased => Step::Settled,
         Goal::Deleted | Goal::Purged => remove_then(observed.container, Step::Erase),
+        Goal::Asleep if desired.nap => nap(observed),
         Goal::Asleep | Goal::Stopped => rest(desired.goal, observed),
-        Goal::Awake => change_then_serve(desired.change, observed, policy, now),
+        Goal::Awake => change_then_serve(desired, observed, policy, now),
     }
 }
 
@@ -194,24 +225,43 @@ fn rest(goal: Goal, observed: Observed) -> Step {
     halt_then(observed.container, then)
 }
 
-fn change_then_serve(change: Change, observed: Observed, policy: &Policy, now: i64) -> Step {
-    match change {
+fn nap(observed: Observed) -> Step {
+    match observed.container {
+        Container::Unknown => Step::Hold(Hold::Unknown),
+        Container::Changing => Step::Hold(Hold::Changing),
+        Container::Paused if observed.state == InstanceState::Asleep => Step::Settled,
+        // Where somebody else has frozen it before us, it sleeps all the same.
+        Container::Running | Container::Paused => Step::Freeze,
+        Container::Gone | Container::Stopped => Step::EndNap,
+    }
+}
+
+/// Whether a frozen container is one that we froze: before we freeze one it is published as asleep, and one that
+/// was published as ready, or as frozen by somebody else, is not ours to thaw.
+fn is_our_nap(nap: bool, state: InstanceState) -> bool {
+    nap && !matches!(state, InstanceState::Ready | InstanceState::Unknown)
+}
+
+fn change_then_serve(desired: Desired, observed: Observed, policy: &Policy, now: i64) -> Step {
+    match desired.change {
         Change::Restart => halt_then(observed.container, Step::EndRestart),
         Change::Configure => Step::SwapConfig,
         Change::ConfigureHalt => halt_then(observed.container, Step::TryConfig),
         Change::PutBack => halt_then(observed.container, Step::RestoreConfig),
         Change::Upgrade => halt_then(observed.container, Step::Snapshot),
+        Change::Restore => halt_then(observed.container, Step::ReplaceData),
         Change::UpgradeBack => remove_then(observed.container, Step::RestoreData),
         Change::TakeBack => remove_then(observed.container, Step::TakeBack),
         Change::None
         | Change::ConfigureTry
         | Change::PutBackTry
         | Change::UpgradeTry
-        | Change::UpgradeReturn => serve(change, observed, policy, now),
+        | Change::UpgradeReturn => serve(desired, observed, policy, now),
     }
 }
 
-fn serve(change: Change, observed: Observed, policy: &Policy, now: i64) -> Step {
+fn serve(desired: Desired, observed: Observed, policy: &Policy, now: i64) -> Step {
+    let change = desired.change;
     let asked = policy.asked || change != Change::None;
     if observed.state == InstanceState::Failed && !asked {
         return Step::Settled;
@@ -219,6 +269,7 @@ fn serve(change: Change, observed: Observed, policy: &Policy, now: i64) -> Step 
     match observed.container {
         Container::Unknown => Step::Hold(Hold::Unknown),
         Container::Changing => Step::Hold(Hold::Changing),
+        Container::Paused if is_our_nap(desired.nap, observed.state) => Step::Thaw,
         Container::Paused => Step::Hold(Hold::Paused),
         Container::Running if observed.state == InstanceState::Ready && change == Change::None => {
             Step::Settled
@@ -233,12 +284,16 @@ fn serve(change: Change, observed: Observed, policy: &Policy, now: i64) -> Step 
             Step::NoteLoss
         }
         Container::Gone | Container::Stopped if !asked && policy.recent_failures >= BREAKER_LIMIT => {
-            Step::GiveUp
+            Step::GiveUp(Breaker::Instance)
+        }
+        Container::Gone | Container::Stopped if !asked && policy.image_failures >= BREAKER_LIMIT => {
+            Step::GiveUp(Breaker::Image)
         }
         Container::Gone | Container::Stopped if !asked && now < next_try(policy) => {
             Step::Hold(Hold::BackOff(next_try(policy)))
         }
-        Container::Gone if observed.container_made => Step::NewGeneration,
+        // While an upgrade is tried, the generation before is the way back: no counting on.
+        Container::Gone if observed.container_made && change != Change::UpgradeTry => Step::NewGeneration,
         Container::Gone => Step::Make,
         Container::Stopped => Step::Start,
     }
@@ -265,7 +320,7 @@ pub fn after_failure(change: Change, asked: bool, ever_ready: bool) -> Aftermath
         Change::Configure | Change::ConfigureHalt | Change::ConfigureTry => Aftermath::Undo(Change::PutBack),
         // Nothing was changed yet but that the container rests: it is started again.
         Change::Upgrade => Aftermath::Undo(Change::UpgradeReturn),
-        Change::UpgradeTry => Aftermath::Undo(Change::UpgradeBack),
+        Change::Restore | Change::UpgradeTry => Aftermath::Undo(Change::UpgradeBack),
         Change::PutBack
         | Change::PutBackTry
         | Change::UpgradeBack

@@ -1,5 +1,5 @@
-//! deploy-control's process: configuration, Docker behind docker-guard, listeners; or, as `healthcheck`, a
-//! question to the one that runs.
+//! deploy-control's process: configuration, Docker behind docker-guard, listeners; or, as `healthcheck` and
+//! `doctor`, a question to the one that runs.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use deploy_control::app::{App, Listeners, production};
 use deploy_control::config::Config;
 use deploy_control::docker::DockerEngine;
-use deploy_control::healthcheck;
+use deploy_control::{doctor, healthcheck};
 use service_kit::env::EnvReader;
 use service_kit::lifecycle;
 
@@ -16,8 +16,13 @@ use service_kit::lifecycle;
 const GRACE: Duration = Duration::from_secs(15);
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("healthcheck") {
-        return healthcheck::run(EnvReader::from_process());
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((name, _)) if name == "healthcheck" => return healthcheck::run(EnvReader::from_process()),
+        Some((name, rest)) if name == "doctor" => {
+            return doctor::command::run(rest, EnvReader::from_process());
+        }
+        _ => {}
     }
     lifecycle::run("deploy-control", GRACE, |lifecycle| async move {
         let config = Config::from_env(EnvReader::from_process())?;

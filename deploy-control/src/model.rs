@@ -9,6 +9,7 @@ use control_api::ids::{InstanceId, OperationId, UserId};
 use control_api::names::{Slug, Username};
 
 use crate::engine::{self, Limits};
+use crate::image_name::ImageName;
 
 /// Port on which every instance listens.
 pub const INSTANCE_PORT: u16 = 8080;
@@ -83,6 +84,8 @@ stored!(
         PutBackTry = "put-back-try",
         /// The container is to be replaced by one of the target image.
         Upgrade = "upgrade",
+        /// The present data was copied aside; that of an older snapshot is to take its place.
+        Restore = "restore",
         /// A container of the target image is being brought up; the old one still exists.
         UpgradeTry = "upgrade-try",
         /// The new container did not work.
@@ -172,6 +175,7 @@ impl Stage {
 
 /// One instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
 pub struct Instance {
     /// Its id, for ever.
     pub id: InstanceId,
@@ -221,6 +225,49 @@ pub struct Instance {
     pub last_activity_at: Option<i64>,
     /// When its last trace was removed.
     pub deleted_at: Option<i64>,
+    /// Frozen by us, or to be: the first rung of the sleep ladder.
+    pub nap: bool,
+    /// Not put to sleep for want of use before then.
+    pub keep_awake_until: Option<i64>,
+    /// What its container had used of the processor when it was last measured.
+    pub cpu: Option<CpuSample>,
+    /// When it was last seen to use more of the processor than an idle one.
+    pub cpu_busy_at: Option<i64>,
+    /// What lay below its `data/` when that was last counted.
+    pub disk: Option<DiskUse>,
+    /// The snapshot whose data a rollback under way brings back; `None` keeps the data.
+    pub restore_generation: Option<u64>,
+}
+
+/// Processor time of a container, since it was started, at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuSample {
+    /// Nanoseconds, over all cores.
+    pub total_ns: u64,
+    /// When: milliseconds since 1970-01-01 UTC.
+    pub at: i64,
+}
+
+/// A copy of `data/`, taken before an image was replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The generation that ran until then; the copy bears its number.
+    pub generation: u64,
+    /// What it ran.
+    pub image_id: String,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// When: milliseconds since 1970-01-01 UTC.
+    pub taken_at: i64,
+}
+
+/// Use of the disk at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskUse {
+    /// Bytes below `data/`.
+    pub bytes: u64,
+    /// When: milliseconds since 1970-01-01 UTC.
+    pub at: i64,
 }
 
 /// An address and the shard that it is in.
@@ -278,6 +325,33 @@ pub struct Operation {
     pub finished_at: Option<i64>,
 }
 
+/// The pull of an image: an operation that belongs to no instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImagePull {
+    /// Its id.
+    pub id: OperationId,
+    /// What is pulled.
+    pub image: ImageName,
+    /// How far it is.
+    pub state: OperationState,
+    /// 0 to 100.
+    pub percent: u8,
+    /// Whether it is to be cancelled.
+    pub cancel: bool,
+    /// What it waits for.
+    pub waiting: Option<String>,
+    /// Why it failed.
+    pub verdict: Option<String>,
+    /// When it was asked for.
+    pub created_at: i64,
+    /// When work began.
+    pub started_at: Option<i64>,
+    /// When it must be done.
+    pub deadline: i64,
+    /// When it ended.
+    pub finished_at: Option<i64>,
+}
+
 /// One entry for the reason ledger.
 #[derive(Clone, Debug)]
 pub struct Entry<'a> {
@@ -304,10 +378,11 @@ pub fn kind_str(kind: OperationKind) -> &'static str {
         OperationKind::Upgrade => "upgrade",
         OperationKind::Rollback => "rollback",
         OperationKind::Delete => "delete",
+        OperationKind::Pull => "pull",
     }
 }
 
-/// Every kind of operation.
+/// Every kind of operation on an instance.
 pub const KINDS: [OperationKind; 10] = [
     OperationKind::Register,
     OperationKind::Start,

@@ -8,11 +8,14 @@ use control_api::deploy::{InstanceState, OperationKind, OperationState, Register
 use control_api::ids::{InstanceId, OperationId};
 use control_api::instance::Provider;
 use control_api::names::Slug;
+use service_kit::clock::from_millis;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::EngineError;
 use crate::error::Error;
+use crate::idleness::Rung;
+use crate::image_pulls::ImagePulls;
 use crate::isolation::Verdict;
 use crate::model::{Actor, Change, Goal, Instance, Operation};
 use crate::reconciler::{Context, Reconciler};
@@ -20,6 +23,8 @@ use crate::store::{Intent, Order, Ordered, StoreError};
 
 /// How long Docker may be away before a request that waits for it says so.
 const DOCKER_PATIENCE: Duration = Duration::from_secs(3);
+/// How long an instance may be kept awake at most: a week.
+const LONGEST_LEASE_HOURS: u8 = 168;
 
 /// What requests work with. Clones share it.
 #[derive(Clone)]
@@ -28,6 +33,8 @@ pub struct Requests {
     pub context: Arc<Context>,
     /// The reconciler.
     pub reconciler: Reconciler,
+    /// What pulls images.
+    pub pulls: ImagePulls,
     /// Cancelled when the process stops.
     pub stopping: CancellationToken,
 }
@@ -47,8 +54,6 @@ pub enum Action {
     Wake,
     /// To the image that the configuration names now.
     Upgrade,
-    /// To the image before.
-    Rollback,
     /// Away; with its data where set.
     Delete {
         /// The data too.
@@ -123,14 +128,10 @@ impl Requests {
     pub async fn act(&self, id: InstanceId, action: Action, actor: Actor) -> Result<OperationId, Error> {
         let instance = self.live(id).await?;
         let (kind, goal, change) = plan(action);
-        let target =
-            match action {
-                Action::Upgrade => Some(self.upgrade_target().await?),
-                Action::Rollback => Some(instance.previous_image_id.clone().ok_or_else(|| {
-                    Error::Conflict("the instance has run no other image before".to_owned())
-                })?),
-                _ => None,
-            };
+        let target = match action {
+            Action::Upgrade => Some(self.upgrade_target().await?),
+            _ => None,
+        };
         let delete = matches!(action, Action::Delete { .. });
         if !delete && !instance.ever_ready && instance.state == InstanceState::Failed {
             return Err(Error::Conflict("the instance was never ready; register it again".to_owned()));
@@ -142,7 +143,7 @@ impl Requests {
         self.intend(&instance, &intent).await
     }
 
-    async fn upgrade_target(&self) -> Result<String, Error> {
+    pub(crate) async fn upgrade_target(&self) -> Result<String, Error> {
         let image = &self.context.config.image;
         self.context.engine.resolve_image(image).await.map_err(|error| match error {
             EngineError::NotFound(_) => Error::ImageMissing(crate::reconciler::missing_image(image)),
@@ -150,10 +151,14 @@ impl Requests {
         })
     }
 
-    /// Wakes an instance that sleeps; any other is left as it is. Answers the instance as it is now.
+    /// Wakes an instance that sleeps; any other is left as it is, and so is one whose disk is full: only an explicit
+    /// start brings it up. Answers the instance as it is now.
     pub async fn wake(&self, instance: Instance, actor: Actor) -> Result<Instance, Error> {
         if instance.goal != Goal::Asleep {
             return Ok(instance);
+        }
+        if let Some(reason) = self.context.full_disk(&instance) {
+            return Ok(Instance { reason: Some(reason), ..instance });
         }
         let intent = self.intent(OperationKind::Wake, Goal::Awake, Change::None, actor);
         match self.intend(&instance, &intent).await {
@@ -298,31 +303,81 @@ impl Requests {
         self.context.store.by_slug(slug).await?.ok_or(Error::NotFound("There is no such instance."))
     }
 
-    /// Puts an instance to sleep that nobody uses.
-    pub async fn put_to_sleep(&self, instance: &Instance) -> Result<(), Error> {
-        let intent = Intent {
-            cause: "nobody has used it for a while",
-            ..self.intent(OperationKind::Sleep, Goal::Asleep, Change::None, Actor::Reconciler)
-        };
-        self.intend(instance, &intent).await.map(drop)
+    /// Puts an instance that nobody uses on a rung of the sleep ladder.
+    pub async fn go_down(&self, instance: &Instance, rung: Rung) -> Result<(), Error> {
+        self.put_to_sleep(instance, "nobody has used it for a while", rung == Rung::Freeze).await
     }
 
-    async fn intend(&self, instance: &Instance, intent: &Intent<'_>) -> Result<OperationId, Error> {
-        let operation = self.context.store.intend(instance.id, intent).await?;
+    /// Puts an instance to sleep whose disk is full.
+    pub async fn stop_writing(&self, instance: &Instance, cause: &str) -> Result<(), Error> {
+        self.put_to_sleep(instance, cause, false).await
+    }
+
+    async fn put_to_sleep(&self, instance: &Instance, cause: &str, nap: bool) -> Result<(), Error> {
+        let intent = Intent {
+            nap,
+            cause,
+            ..self.intent(OperationKind::Sleep, Goal::Asleep, Change::None, Actor::Reconciler)
+        };
+        match self.intend(instance, &intent).await {
+            // Somebody wants something else of it meanwhile.
+            Ok(_) | Err(Error::InProgress(_) | Error::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps an instance awake for so many hours, or no longer.
+    pub async fn keep_awake(
+        &self,
+        id: InstanceId,
+        hours: Option<u8>,
+        actor: Actor,
+    ) -> Result<Instance, Error> {
+        if hours.is_some_and(|hours| !(1..=LONGEST_LEASE_HOURS).contains(&hours)) {
+            return Err(Error::Fields(vec![("hours", "must be 1 to 168".to_owned())]));
+        }
+        let lease = hours.map(|hours| i64::from(hours) * 3_600_000);
+        let until = lease.map(|lease| self.context.clock.now_ms().saturating_add(lease));
+        let cause = match until {
+            Some(until) => format!("until {}, on request", from_millis(until).strftime("%Y-%m-%d %H:%M UTC")),
+            None => "on request".to_owned(),
+        };
+        let what = if until.is_some() { "kept awake" } else { "no longer kept awake" };
+        Ok(self.context.store.keep_awake(id, until, &actor.entry(what, &cause)).await?)
+    }
+
+    pub(crate) async fn intend(
+        &self,
+        instance: &Instance,
+        intent: &Intent<'_>,
+    ) -> Result<OperationId, Error> {
+        self.intend_for(instance.id, intent).await
+    }
+
+    pub(crate) async fn intend_for(&self, id: InstanceId, intent: &Intent<'_>) -> Result<OperationId, Error> {
+        let operation = self.context.store.intend(id, intent).await?;
         if intent.kind == OperationKind::Delete {
             self.context.faults.hit("delete.accepted").await;
         }
-        self.reconciler.changed(instance.id);
+        self.reconciler.changed(id);
         Ok(operation)
     }
 
-    fn intent(&self, kind: OperationKind, goal: Goal, change: Change, actor: Actor) -> Intent<'static> {
+    pub(crate) fn intent(
+        &self,
+        kind: OperationKind,
+        goal: Goal,
+        change: Change,
+        actor: Actor,
+    ) -> Intent<'static> {
         Intent {
             operation: OperationId::generate(),
             kind,
             goal,
             change,
+            nap: false,
             target_image: None,
+            restore: None,
             actor,
             cause: "on request",
             allowance_ms: self.allowance_ms(),
@@ -343,7 +398,6 @@ fn plan(action: Action) -> (OperationKind, Goal, Change) {
         Action::Sleep => (OperationKind::Sleep, Goal::Asleep, Change::None),
         Action::Wake => (OperationKind::Wake, Goal::Awake, Change::None),
         Action::Upgrade => (OperationKind::Upgrade, Goal::Awake, Change::Upgrade),
-        Action::Rollback => (OperationKind::Rollback, Goal::Awake, Change::Upgrade),
         Action::Delete { purge: false } => (OperationKind::Delete, Goal::Deleted, Change::None),
         Action::Delete { purge: true } => (OperationKind::Delete, Goal::Purged, Change::None),
     }

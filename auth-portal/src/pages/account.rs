@@ -8,7 +8,8 @@ use axum::response::Response;
 use control_api::authz::OrderState;
 use control_api::client::ApiError;
 use control_api::codes;
-use control_api::deploy::{InstanceState, InstanceView, OperationKind, OperationView};
+use control_api::deploy::{EventsQuery, InstanceState, InstanceView, OperationKind, OperationView};
+use control_api::ids::InstanceId;
 use http::{HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -17,6 +18,8 @@ use super::provider::provider_title;
 use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::SessionForm;
+use crate::ledger::{Meter, Reader, Row, last_stop, meters, rows};
+use crate::moment::{Moment, moment};
 use crate::session::{Session, SignedIn};
 use crate::text::{Account, EN, StateTexts, fill};
 use crate::upstream::{operation, own_instance};
@@ -28,6 +31,9 @@ const RETRY_SECONDS: &str = "5";
 const ACTIONS: [&str; 4] = ["start", "stop", "restart", "sleep"];
 /// And to one that failed: it is ordered anew, since it may never have been whole.
 const AGAIN: &str = "again";
+/// Entries of the ledger on the page, and those in which the last stop is looked for.
+const SHOWN_EVENTS: usize = 20;
+const SEARCHED_EVENTS: u32 = 100;
 
 #[derive(Template)]
 #[template(path = "account.html")]
@@ -37,6 +43,7 @@ struct AccountPage<'a> {
     email: &'a str,
     message: Option<Message>,
     instance: Standing,
+    record: Option<Record>,
     /// The page changes by itself.
     moving: bool,
 }
@@ -70,6 +77,7 @@ struct Card {
     state_class: &'static str,
     state_text: &'static str,
     reason: Option<String>,
+    last_stop: Option<(String, Moment)>,
     provider: Option<String>,
     created: Moment,
     last_used: Option<Moment>,
@@ -79,21 +87,21 @@ struct Card {
     actions: Vec<(String, &'static str)>,
 }
 
+/// What an instance uses and why it is as it is; what cannot be had just now is absent.
+struct Record {
+    meters: Option<Vec<Meter>>,
+    ledger: Option<Vec<Row>>,
+}
+
 /// The operation at work.
 struct UnderWay {
     title: String,
     percent: u8,
 }
 
-/// A time, for people and for programs.
-struct Moment {
-    text: String,
-    iso: String,
-}
-
 /// What can be done in a state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Offers {
+pub(super) struct Offers {
     /// The words on the link to the instance.
     open: Option<&'static str>,
     /// Of [`ACTIONS`] or [`AGAIN`], the most likely one first.
@@ -103,7 +111,7 @@ struct Offers {
 }
 
 /// Each state's word, explanation, tone and offers.
-fn describe(state: InstanceState) -> (&'static str, &'static str, &'static str, Offers) {
+pub(super) fn describe(state: InstanceState) -> (&'static str, &'static str, &'static str, Offers) {
     let (t, a): (&StateTexts, &Account) = (&EN.states, &EN.account);
     let open = |open, actions| Offers { open: Some(open), actions, provider: true, watch: false };
     let watch = Offers { watch: true, ..Offers::default() };
@@ -209,18 +217,18 @@ async fn render(
     status: StatusCode,
     message: Option<Message>,
 ) -> PageResult {
-    let (instance, moving) = match standing(portal, session).await {
+    let (instance, record, moving) = match standing(portal, session).await {
         Ok(found) => found,
         Err(error) => {
             tracing::warn!(%error, "an instance could not be shown");
-            (Standing::Unreachable, false)
+            (Standing::Unreachable, None, false)
         }
     };
     let unreachable = matches!(instance, Standing::Unreachable);
     let user = &session.view.user;
     let shell = session.shell();
     let (username, email) = (user.username.as_str(), user.email.as_str());
-    let view = AccountPage { shell, username, email, message, instance, moving };
+    let view = AccountPage { shell, username, email, message, instance, record, moving };
     let mut response = page(status, &view);
     if unreachable {
         response.headers_mut().insert(header::REFRESH, HeaderValue::from_static(RETRY_SECONDS));
@@ -228,17 +236,34 @@ async fn render(
     Ok(response)
 }
 
-/// The instance's part, and whether it is about to change.
-async fn standing(portal: &Portal, session: &Session) -> Result<(Standing, bool), ApiError> {
+/// The instance's part, what is on record of it, and whether it is about to change.
+async fn standing(portal: &Portal, session: &Session) -> Result<(Standing, Option<Record>, bool), ApiError> {
     let Some(instance) = own_instance(portal, session.view.user.user_id).await? else {
-        return Ok((without(session), false));
+        return Ok((without(session), None, false));
     };
     let work = match instance.operation_id {
         Some(id) => operation(portal, id).await?.filter(|operation| !operation.state.is_final()),
         None => None,
     };
     let moving = work.is_some() || matches!(describe(instance.state).2, "moving" | "warn");
-    Ok((Standing::Known(Box::new(card(&instance, work, portal.clock.now()))), moving))
+    let now = portal.clock.now();
+    let mut card = card(&instance, work, now);
+    let record = record(portal, instance.instance_id, now, &mut card).await;
+    Ok((Standing::Known(Box::new(card)), Some(record), moving))
+}
+
+/// Neither the use nor the ledger is worth the whole page: without them it still starts and stops.
+async fn record(portal: &Portal, id: InstanceId, now: Timestamp, card: &mut Card) -> Record {
+    let query = EventsQuery { limit: Some(SEARCHED_EVENTS), before: None };
+    let (stats, events) = tokio::join!(portal.deploy.stats(id), portal.deploy.events_page(id, query));
+    let stats = stats.inspect_err(|error| tracing::warn!(%error, "the use could not be shown")).ok();
+    let events = events.inspect_err(|error| tracing::warn!(%error, "the ledger could not be shown")).ok();
+    let ledger = events.map(|list| {
+        card.last_stop = last_stop(&list.events, now);
+        let shown = &list.events[..list.events.len().min(SHOWN_EVENTS)];
+        rows(shown, Reader::Owner, now)
+    });
+    Record { meters: stats.as_ref().map(meters), ledger }
 }
 
 /// No instance on record: is one ordered, was it refused, is it gone?
@@ -289,6 +314,7 @@ fn card(instance: &InstanceView, work: Option<OperationView>, now: Timestamp) ->
         state_class,
         state_text,
         reason: instance.reason.clone(),
+        last_stop: None,
         provider,
         created: moment(instance.created_at, now),
         last_used: instance.last_activity_at.map(|at| moment(at, now)),
@@ -296,21 +322,6 @@ fn card(instance: &InstanceView, work: Option<OperationView>, now: Timestamp) ->
         actions: offers.actions.iter().map(|action| button(action)).collect(),
         offers,
     }
-}
-
-/// How long ago, up to a month; then the date.
-fn moment(at: Timestamp, now: Timestamp) -> Moment {
-    let t = &EN.account;
-    let seconds = (now.as_second() - at.as_second()).max(0);
-    let ago = |text: &str, unit: i64| fill(text, &[("n", &(seconds / unit).to_string())]);
-    let text = match seconds {
-        0..60 => t.just_now.to_owned(),
-        60..3_600 => ago(t.minutes, 60),
-        3_600..172_800 => ago(t.hours, 3_600),
-        172_800..2_592_000 => ago(t.days, 86_400),
-        _ => at.strftime("%-d %B %Y").to_string(),
-    };
-    Moment { text, iso: at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string() }
 }
 
 #[cfg(test)]
@@ -330,22 +341,6 @@ mod tests {
             for action in offers.actions {
                 assert!(ACTIONS.contains(action) || *action == AGAIN, "{state:?}: {action}");
             }
-        }
-    }
-
-    #[test]
-    fn times_are_told_as_people_tell_them() {
-        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
-        let now = at("2026-11-21T12:00:00Z");
-        for (then, expected) in [
-            ("2026-11-21T11:59:30Z", "just now"),
-            ("2026-11-21T12:00:30Z", "just now"),
-            ("2026-11-21T11:15:00Z", "45 min ago"),
-            ("2026-11-20T12:00:00Z", "24 h ago"),
-            ("2026-11-18T12:00:00Z", "3 days ago"),
-            ("2026-01-02T12:00:00Z", "2 January 2026"),
-        ] {
-            assert_eq!(moment(at(then), now).text, expected, "{then}");
         }
     }
 }

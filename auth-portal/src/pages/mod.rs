@@ -1,6 +1,7 @@
 //! One file a page: its handlers, its template's data, and nothing that another page needs.
 
 pub(crate) mod account;
+pub(crate) mod admin;
 pub(crate) mod authorize;
 pub(crate) mod landing;
 pub(crate) mod login;

@@ -5,14 +5,18 @@
 #[macro_use]
 mod group;
 mod account;
+mod admin;
 mod entry;
 mod failure;
+mod ledger;
 mod provider;
 mod provisioning;
 
 pub(crate) use account::{Account, StateTexts};
+pub(crate) use admin::{Admin, Kinds};
 pub(crate) use entry::{Common, Landing, Login, Register};
 pub(crate) use failure::Failure;
+pub(crate) use ledger::{Ledger, Use};
 pub(crate) use provider::ProviderTexts;
 pub(crate) use provisioning::Provisioning;
 
@@ -29,6 +33,10 @@ pub(crate) struct Texts {
     pub(crate) account: Account,
     pub(crate) states: StateTexts,
     pub(crate) failure: Failure,
+    pub(crate) ledger: Ledger,
+    pub(crate) usage: Use,
+    pub(crate) admin: Admin,
+    pub(crate) kinds: Kinds,
 }
 
 /// English.
@@ -43,6 +51,10 @@ pub(crate) static EN: Texts = Texts {
     account: Account::EN,
     states: StateTexts::EN,
     failure: Failure::EN,
+    ledger: Ledger::EN,
+    usage: Use::EN,
+    admin: Admin::EN,
+    kinds: Kinds::EN,
 };
 
 /// Puts values in the place of their `{name}`. Values are not escaped: the templates do that.

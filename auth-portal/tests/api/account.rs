@@ -2,11 +2,11 @@
 
 use control_api::authz::{OrderState, ProvisioningView};
 use control_api::codes;
-use control_api::deploy::{InstanceState, ProviderSummary};
+use control_api::deploy::{EventView, InstanceState, ProviderSummary};
 use http::StatusCode;
 
 use crate::app::TestApp;
-use crate::fakes::problem;
+use crate::fakes::{at, problem};
 
 const SID: &str = "session-secret-of-alice";
 
@@ -58,6 +58,48 @@ async fn the_page_tells_address_reason_provider_and_times() {
     page.shows("3 days ago");
     page.shows("12 min ago");
     page.shows("alice@example.com");
+}
+
+#[tokio::test]
+async fn the_page_tells_why_it_last_stopped_what_happened_and_what_is_used() {
+    let app = TestApp::start().await;
+    let user = app.fakes.person("alice", SID);
+    let id = app.fakes.instance(&user, InstanceState::Ready).instance_id;
+    let event = |seq, what: &str, cause: &str, actor: &str| EventView {
+        seq,
+        at: at("2026-11-21T11:15:00Z"),
+        what: what.to_owned(),
+        cause: cause.to_owned(),
+        evidence: Some("<exit> code 0".to_owned()),
+        actor: actor.to_owned(),
+    };
+    let mut events = vec![
+        event(40, "ready", "woken by a visit", "router"),
+        event(39, "put to sleep", "nobody has used it for a <while>", "reconciler"),
+    ];
+    events.extend((1..=38).rev().map(|seq| event(seq, "woken", &format!("visit {seq}."), "user")));
+    app.fakes.world().events = events;
+    let mut browser = app.browser_with(SID);
+    let page = browser.get("/account").await;
+    page.shows("Put to sleep: nobody has used it for a &#60;while&#62;");
+    page.shows("45 min ago");
+    page.shows("A visit</td>");
+    page.shows("You</td>");
+    page.shows("&#60;exit&#62; code 0");
+    assert_eq!(page.body.matches("<th scope=\"row\"").count(), 20);
+    page.shows("Visit 21.");
+    page.hides("Visit 20.");
+    page.shows("12 % of one core");
+    page.shows("64 MiB of 256 MiB");
+    // Without them the page still serves.
+    for part in ["stats", "events"] {
+        let refusal = problem(503, codes::DOCKER_UNREACHABLE, "Docker cannot be reached");
+        app.fakes.world().refusals.insert(format!("/api/instances/{id}/{part}"), refusal);
+    }
+    let page = browser.get("/account").await;
+    page.shows("action=\"/account/stop\"");
+    page.shows("The use cannot be measured just now.");
+    page.shows("The record cannot be shown just now.");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
@@ -13,13 +13,14 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use control_api::authz::{
     HandoffAnswer, HandoffRequest, LoginAccountAnswer, LoginAccountRequest, OrderInstanceRequest, OrderState,
-    PortalSettings, ProvisioningView, RegisterAccountAnswer, RegisterAccountRequest, RegistrationMode,
+    PortalSettings, ProvisioningView, RegisterAccountAnswer, RegisterAccountRequest, RegistrationMode, Role,
     SessionRequest, SessionView, UserView,
 };
 use control_api::codes;
 use control_api::deploy::{
-    ConfigureProviderRequest, InstanceList, InstanceState, InstanceView, OperationKind, OperationState,
-    OperationView, ProviderSummary, ResolveRequest,
+    ActiveOperation, CheckView, ConfigureProviderRequest, EventList, EventView, EventsQuery, HealthView,
+    InstanceList, InstanceState, InstanceView, ListQuery, OperationKind, OperationState, OperationView,
+    OverviewView, ProbeAnswer, ProviderSummary, ResolveRequest, StateCount, StatsView,
 };
 use control_api::ids::{InstanceId, OperationId, SessionId, UserId};
 use control_api::wire::WireSecret;
@@ -62,6 +63,12 @@ pub(crate) struct World {
     pub(crate) sessions: BTreeMap<String, SessionView>,
     pub(crate) instances: BTreeMap<InstanceId, InstanceView>,
     pub(crate) operations: BTreeMap<OperationId, watch::Sender<OperationView>>,
+    /// The reason ledger of every instance, newest first.
+    pub(crate) events: Vec<EventView>,
+    /// The log of every instance.
+    pub(crate) log: String,
+    pub(crate) health: HealthView,
+    pub(crate) proven: bool,
     /// Answers instead of the usual ones, by path.
     pub(crate) refusals: BTreeMap<String, Problem>,
     /// Whether authz-service answers at all.
@@ -82,6 +89,10 @@ impl Default for World {
             sessions: BTreeMap::new(),
             instances: BTreeMap::new(),
             operations: BTreeMap::new(),
+            events: Vec::new(),
+            log: String::new(),
+            health: healthy(),
+            proven: true,
             refusals: BTreeMap::new(),
             authz_down: false,
             deploy_down: false,
@@ -113,8 +124,15 @@ impl Fakes {
             .route("/api/instances", get(list))
             .route("/api/instances/resolve", post(resolve))
             .route("/api/instances/configure-provider", post(configure))
+            .route("/api/instances/{id}", get(instance).delete(remove))
+            .route("/api/instances/{id}/stats", get(stats))
+            .route("/api/instances/{id}/events", get(events))
+            .route("/api/instances/{id}/logs", get(log))
             .route("/api/instances/{id}/{action}", post(act))
-            .route("/api/operations/{id}", get(operation))
+            .route("/api/isolation/probe", post(prove))
+            .route("/api/overview", get(overview))
+            .route("/health", get(health))
+            .route("/api/operations/{id}", get(operation).delete(cancel))
             .route("/health/ready", get(async || "ok"))
             .layer(from_fn_with_state((self.clone(), DEPLOY_TOKEN), gate))
             .with_state(self.clone());
@@ -133,11 +151,24 @@ impl Fakes {
         let view = SessionView {
             sid: SessionId::generate(),
             user: user.clone(),
+            role: Role::User,
             expires_at: at("2026-11-21T13:00:00Z"),
             provisioning: accepted(None),
         };
         world.sessions.insert(secret.to_owned(), view);
         user
+    }
+
+    /// An account of an administrator.
+    pub(crate) fn admin(&self, name: &str, secret: &str) -> UserView {
+        let user = self.person(name, secret);
+        self.role(secret, Role::Admin);
+        user
+    }
+
+    /// Sets the role of a session's account.
+    pub(crate) fn role(&self, secret: &str, role: Role) {
+        self.world().sessions.get_mut(secret).expect("a session").role = role;
     }
 
     /// An instance of an account.
@@ -158,6 +189,10 @@ impl Fakes {
             operation_id: None,
             created_at: at("2026-11-18T11:00:00Z"),
             last_activity_at: Some(at("2026-11-21T11:48:00Z")),
+            keep_awake_until: None,
+            disk_used_bytes: None,
+            disk_limit_bytes: 1 << 30,
+            warning: None,
         };
         self.world().instances.insert(view.instance_id, view.clone());
         view
@@ -173,7 +208,7 @@ impl Fakes {
     ) -> OperationView {
         let view = OperationView {
             operation_id: OperationId::generate(),
-            instance_id: instance,
+            instance_id: Some(instance),
             kind: OperationKind::Register,
             state: OperationState::Running,
             step: step.to_owned(),
@@ -327,8 +362,109 @@ async fn handoff(
     Ok(Json(HandoffAnswer { code: "the-one-time-code".into() }))
 }
 
-async fn list(State(fakes): State<Fakes>) -> Json<InstanceList> {
-    Json(InstanceList { instances: fakes.world().instances.values().take(1).cloned().collect(), next: None })
+async fn list(State(fakes): State<Fakes>, Query(query): Query<ListQuery>) -> Json<InstanceList> {
+    let limit = query.limit.unwrap_or(100) as usize;
+    let world = fakes.world();
+    let fits = |instance: &&InstanceView| {
+        query.state.is_none_or(|state| instance.state == state)
+            && query.after.is_none_or(|after| instance.instance_id > after)
+    };
+    let mut found: Vec<_> = world.instances.values().filter(fits).take(limit + 1).cloned().collect();
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().map(|instance| instance.instance_id).filter(|_| more);
+    Json(InstanceList { instances: found, next })
+}
+
+async fn overview(State(fakes): State<Fakes>) -> Json<OverviewView> {
+    let world = fakes.world();
+    let count = |state| {
+        let count = world.instances.values().filter(|instance| instance.state == state).count() as u64;
+        (count > 0).then_some(StateCount { state, count })
+    };
+    let operations: Vec<_> = world
+        .operations
+        .values()
+        .map(|sender| sender.borrow().clone())
+        .filter(|operation| !operation.state.is_final())
+        .map(|operation| {
+            let slug = world.instances[&operation.instance_id.expect("an instance")].slug.clone();
+            ActiveOperation { slug, operation }
+        })
+        .collect();
+    let states = InstanceState::ALL.into_iter().filter_map(count).collect();
+    Json(OverviewView { states, active: operations.len() as u64, operations })
+}
+
+/// The checks of a machine on which all is well.
+pub(crate) fn healthy() -> HealthView {
+    let ok = || CheckView { state: "ok".to_owned(), reason: None };
+    let checks = ["disk", "docker", "isolation"].map(|name| (name.to_owned(), ok()));
+    HealthView { ready: true, checks: checks.into() }
+}
+
+async fn health(State(fakes): State<Fakes>) -> Json<HealthView> {
+    Json(fakes.world().health.clone())
+}
+
+async fn prove(State(fakes): State<Fakes>) -> Json<ProbeAnswer> {
+    let proven = fakes.world().proven;
+    Json(ProbeAnswer { proven, reason: (!proven).then(|| "an instance can reach the host".to_owned()) })
+}
+
+fn gone() -> Problem {
+    problem(404, codes::NOT_FOUND, "There is no such instance.")
+}
+
+async fn instance(State(fakes): State<Fakes>, Path(id): Path<InstanceId>) -> Answer<Json<InstanceView>> {
+    fakes.world().instances.get(&id).cloned().map(Json).ok_or_else(gone)
+}
+
+async fn remove(
+    State(fakes): State<Fakes>,
+    Path(id): Path<InstanceId>,
+    request: Request,
+) -> Answer<Response> {
+    let mut world = fakes.world();
+    let instance = world.instances.get_mut(&id).ok_or_else(gone)?;
+    instance.state = InstanceState::Deleting;
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    world.calls.push((format!("DELETE {id}"), Value::String(query)));
+    let answer = json!({ "operation_id": OperationId::generate(), "instance_id": id, "state": "deleting" });
+    Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+}
+
+async fn stats(State(fakes): State<Fakes>, Path(id): Path<InstanceId>) -> Answer<Json<StatsView>> {
+    fakes.world().instances.get(&id).ok_or_else(gone)?;
+    Ok(Json(StatsView {
+        cpu_limit_percent: 100.0,
+        pids_limit: 256,
+        cpu_percent: 12.4,
+        memory_bytes: 64 << 20,
+        memory_limit_bytes: 256 << 20,
+        pids: 4,
+        disk_bytes: 700 << 20,
+        disk_limit_bytes: 1 << 30,
+    }))
+}
+
+async fn events(State(fakes): State<Fakes>, Query(query): Query<EventsQuery>) -> Json<EventList> {
+    let world = fakes.world();
+    let before = |event: &&EventView| query.before.is_none_or(|seq| event.seq < seq);
+    let limit = query.limit.unwrap_or(100) as usize;
+    Json(EventList { events: world.events.iter().filter(before).take(limit).cloned().collect() })
+}
+
+async fn log(State(fakes): State<Fakes>) -> String {
+    fakes.world().log.clone()
+}
+
+async fn cancel(State(fakes): State<Fakes>, Path(id): Path<OperationId>) -> Answer<Json<OperationView>> {
+    let missing = || problem(404, codes::NOT_FOUND, "no such operation");
+    let world = fakes.world();
+    let sender = world.operations.get(&id).ok_or_else(missing)?;
+    sender.send_modify(|view| view.state = OperationState::Cancelled);
+    Ok(Json(sender.borrow().clone()))
 }
 
 async fn resolve(State(fakes): State<Fakes>, Json(body): Json<ResolveRequest>) -> Answer<Json<InstanceView>> {

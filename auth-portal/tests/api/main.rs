@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod account;
+mod admin;
 mod app;
 mod authorize;
 mod csrf;

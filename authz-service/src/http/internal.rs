@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use control_api::authz::{
-    CreateAccountAnswer, CreateAccountRequest, RegistrationTokenAnswer, RegistrationTokenRequest,
+    CreateAccountAnswer, CreateAccountRequest, RegistrationTokenAnswer, RegistrationTokenRequest, Role,
+    SetRoleRequest,
 };
 use control_api::ids::{InstanceId, UserId};
 use control_api::names::Username;
@@ -26,6 +27,7 @@ pub(super) fn routes() -> Routes {
         .post("/internal/accounts", create_account)
         .get("/internal/accounts", accounts)
         .post("/internal/accounts/{id}/approve", approve)
+        .post("/internal/accounts/{id}/role", set_role)
         .post("/internal/invites", invite)
         .post("/internal/registration-tokens", registration_token)
         .delete("/internal/instances/{id}", forget_instance)
@@ -77,6 +79,7 @@ struct AccountView {
     username: Username,
     email: String,
     state: StateFilter,
+    role: Role,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
@@ -128,6 +131,7 @@ pub(super) async fn accounts(
             username: account.username,
             email: account.email,
             state: account.state.into(),
+            role: account.role,
             created_at: from_millis(account.created_at),
         })
         .collect();
@@ -140,6 +144,24 @@ pub(super) async fn accounts(
     responses((status = 204), (status = 401, body = ProblemBody), (status = 404, body = ProblemBody)))]
 pub(super) async fn approve(State(authz): State<Shared>, Id(id): Id<UserId>) -> Result<StatusCode, Error> {
     authz.approve(id).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Sets what an account may do; it holds at the next request of its sessions. 204 also where it is so already.
+#[utoipa::path(post, path = "/internal/accounts/{id}/role", tag = "internal", security(("internal" = [])),
+    params(("id" = String, Path, description = "The account's id")),
+    request_body = SetRoleRequest,
+    responses(
+        (status = 204),
+        (status = 400, body = ProblemBody),
+        (status = 401, body = ProblemBody),
+        (status = 404, body = ProblemBody),
+    ))]
+pub(super) async fn set_role(
+    State(authz): State<Shared>,
+    Id(id): Id<UserId>,
+    Body(request): Body<SetRoleRequest>,
+) -> Result<StatusCode, Error> {
+    authz.set_role(id, request.role).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// Makes an invite: single use, 72 hours.

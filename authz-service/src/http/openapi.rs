@@ -53,6 +53,7 @@ pub(super) struct TokenForm {
         internal::create_account,
         internal::accounts,
         internal::approve,
+        internal::set_role,
         internal::invite,
         internal::registration_token,
         internal::forget_instance,

@@ -1,5 +1,6 @@
 //! Accounts.
 
+use control_api::authz::Role;
 use control_api::ids::UserId;
 use control_api::names::Username;
 use sqlx::SqliteConnection;
@@ -37,7 +38,13 @@ pub(crate) struct Account {
     pub(crate) email: String,
     pub(crate) password_hash: String,
     pub(crate) state: AccountState,
+    pub(crate) role: Role,
     pub(crate) created_at: i64,
+}
+
+/// The role of a row; the column's check constraint allows these two alone.
+pub(super) fn role(text: &str) -> Role {
+    if text == Role::Admin.as_str() { Role::Admin } else { Role::User }
 }
 
 /// What is written together with a new account.
@@ -95,7 +102,7 @@ impl Store {
     /// By user name or, where it has an `@`, by e-mail address; both in lower case.
     pub(crate) async fn account_by_login(&self, login: &str) -> Result<Option<Account>, sqlx::Error> {
         let row = sqlx::query!(
-            "SELECT user_id, username, email, password_hash, state, created_at FROM accounts
+            "SELECT user_id, username, email, password_hash, state, role, created_at FROM accounts
              WHERE username = ?1 OR email_key = ?1",
             login
         )
@@ -108,6 +115,7 @@ impl Store {
                 email: row.email,
                 password_hash: row.password_hash,
                 state: AccountState::parse(&row.state),
+                role: role(&row.role),
                 created_at: row.created_at,
             })
         })
@@ -122,7 +130,7 @@ impl Store {
     ) -> Result<Vec<Account>, sqlx::Error> {
         let state = state.map(AccountState::as_str);
         let rows = sqlx::query!(
-            "SELECT user_id, username, email, password_hash, state, created_at FROM accounts
+            "SELECT user_id, username, email, password_hash, state, role, created_at FROM accounts
              WHERE (?1 IS NULL OR username = ?1) AND (?2 IS NULL OR state = ?2)
              ORDER BY user_id LIMIT 500",
             username,
@@ -138,6 +146,7 @@ impl Store {
                     email: row.email,
                     password_hash: row.password_hash,
                     state: AccountState::parse(&row.state),
+                    role: role(&row.role),
                     created_at: row.created_at,
                 })
             })
@@ -165,6 +174,28 @@ impl Store {
             return account_exists(&mut tx, &id).await;
         }
         super::orders::renew(&mut tx, user_id, None, now).await?;
+        super::audit::insert(&mut tx, audit).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Sets what an account may do. Answers whether there is such an account; no change leaves no entry.
+    pub(crate) async fn set_role(
+        &self,
+        user_id: UserId,
+        role: Role,
+        audit: &Entry<'_>,
+    ) -> Result<bool, sqlx::Error> {
+        let mut tx = self.db.begin().await?;
+        let (id, role) = (user_id.to_string(), role.as_str());
+        let changed =
+            sqlx::query!("UPDATE accounts SET role = ?1 WHERE user_id = ?2 AND role <> ?1", role, id)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+        if changed == 0 {
+            return account_exists(&mut tx, &id).await;
+        }
         super::audit::insert(&mut tx, audit).await?;
         tx.commit().await?;
         Ok(true)

@@ -1,5 +1,6 @@
 //! Sessions: found by the hash of their secret (the portal) or by their public id (the router).
 
+use control_api::authz::Role;
 use control_api::ids::{SessionId, UserId};
 use control_api::names::Username;
 use sqlx::SqliteConnection;
@@ -25,6 +26,8 @@ pub(crate) struct StoredSession {
     pub(crate) user_id: UserId,
     pub(crate) username: Username,
     pub(crate) email: String,
+    /// What the account may do now.
+    pub(crate) role: Role,
     pub(crate) last_used_at: i64,
     pub(crate) ends_at: i64,
 }
@@ -67,7 +70,7 @@ impl Store {
     ) -> Result<Option<StoredSession>, sqlx::Error> {
         let hash = hash.as_slice();
         let row = sqlx::query!(
-            "SELECT s.sid, s.user_id, a.username, a.email, s.last_used_at, s.ends_at
+            "SELECT s.sid, s.user_id, a.username, a.email, a.role, s.last_used_at, s.ends_at
              FROM sessions s JOIN accounts a ON a.user_id = s.user_id
              WHERE s.secret_hash = ? AND a.state = 'active'",
             hash
@@ -80,6 +83,7 @@ impl Store {
                 user_id: parsed("user_id", &row.user_id)?,
                 username: parsed("username", &row.username)?,
                 email: row.email,
+                role: super::accounts::role(&row.role),
                 last_used_at: row.last_used_at,
                 ends_at: row.ends_at,
             })
@@ -91,7 +95,7 @@ impl Store {
     pub(crate) async fn session_by_sid(&self, sid: SessionId) -> Result<Option<StoredSession>, sqlx::Error> {
         let sid = sid.to_string();
         let row = sqlx::query!(
-            "SELECT s.sid, s.user_id, a.username, a.email, s.last_used_at, s.ends_at
+            "SELECT s.sid, s.user_id, a.username, a.email, a.role, s.last_used_at, s.ends_at
              FROM sessions s JOIN accounts a ON a.user_id = s.user_id
              WHERE s.sid = ? AND a.state = 'active'",
             sid
@@ -104,6 +108,7 @@ impl Store {
                 user_id: parsed("user_id", &row.user_id)?,
                 username: parsed("username", &row.username)?,
                 email: row.email,
+                role: super::accounts::role(&row.role),
                 last_used_at: row.last_used_at,
                 ends_at: row.ends_at,
             })

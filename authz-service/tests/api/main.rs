@@ -9,6 +9,7 @@ mod kill;
 mod outbox;
 mod registration_modes;
 mod revocations;
+mod roles;
 mod sessions;
 mod startup;
 mod throttle;

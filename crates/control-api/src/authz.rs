@@ -117,11 +117,42 @@ pub struct SessionView {
     pub sid: SessionId,
     /// Whose it is.
     pub user: UserView,
+    /// What the account may do now.
+    #[serde(default)]
+    pub role: Role,
     /// When it ends if it is not used.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
     /// How far the account's instance is ordered.
     pub provisioning: ProvisioningView,
+}
+
+/// What an account may do. Never part of a token: it is asked for at every request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Its own instance.
+    #[default]
+    User,
+    /// Every instance.
+    Admin,
+}
+
+impl Role {
+    /// As on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// Body of `POST /internal/accounts/{id}/role`: answers 204.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub struct SetRoleRequest {
+    /// From now on.
+    pub role: Role,
 }
 
 /// An account as its owner sees it.

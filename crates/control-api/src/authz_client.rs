@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use http::Method;
+use jiff::Timestamp;
 use reqwest::Client;
 use service_kit::secret::Secret;
 use url::Url;
@@ -108,6 +109,16 @@ impl AuthzClient {
             service: "authz-service",
             reason: error.without_url().to_string(),
         })
+    }
+
+    /// What time it is there, to the second; `None` where it does not say (RFC 9110, section 6.6.1).
+    pub async fn server_time(&self) -> Result<Option<Timestamp>, ApiError> {
+        let response = self.0.send(self.0.request(Method::GET, "/health/live")).await?;
+        let date = response.headers().get(http::header::DATE).and_then(|date| date.to_str().ok());
+        Ok(date.and_then(|date| {
+            let parsed = jiff::fmt::strtime::parse("%a, %d %b %Y %H:%M:%S GMT", date).ok()?;
+            Some(parsed.to_datetime().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+        }))
     }
 
     /// Whether it is ready.

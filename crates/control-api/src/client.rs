@@ -106,6 +106,18 @@ impl ApiClient {
         Err(self.problem(response).await)
     }
 
+    /// Reads an answer as text, the first `most` bytes of it.
+    pub async fn text(&self, mut response: Response, most: usize) -> Result<String, ApiError> {
+        let mut body = Vec::new();
+        while body.len() < most {
+            let chunk = response.chunk().await.map_err(|error| self.unreachable(&error.without_url()))?;
+            let Some(chunk) = chunk else { break };
+            body.extend_from_slice(&chunk);
+        }
+        body.truncate(most);
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
     async fn problem(&self, mut response: Response) -> ApiError {
         let status = response.status();
         let mut body = Vec::new();

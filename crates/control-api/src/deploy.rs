@@ -1,5 +1,6 @@
 //! Bodies of deploy-control's API.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
 use jiff::Timestamp;
@@ -162,6 +163,27 @@ pub struct InstanceView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_activity_at: Option<Timestamp>,
+    /// Until then it is not put to sleep for want of use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub keep_awake_until: Option<Timestamp>,
+    /// Bytes below `data/` when they were last counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_used_bytes: Option<u64>,
+    /// The limit, in bytes.
+    #[serde(default)]
+    pub disk_limit_bytes: u64,
+    /// What its owner should see to, in words, such as a disk that is nearly full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+}
+
+/// Body of `PUT /api/instances/{id}/keep-awake`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct KeepAwakeRequest {
+    /// For how long from now: 1 to 168.
+    #[schema(minimum = 1, maximum = 168)]
+    pub hours: u8,
 }
 
 /// A provider without its key.
@@ -241,6 +263,8 @@ pub enum OperationKind {
     Rollback,
     /// Remove.
     Delete,
+    /// Fetch an image from its registry; belongs to no instance.
+    Pull,
 }
 
 /// How far an operation is.
@@ -272,8 +296,9 @@ impl OperationState {
 pub struct OperationView {
     /// The operation.
     pub operation_id: OperationId,
-    /// The instance that it works on.
-    pub instance_id: InstanceId,
+    /// The instance that it works on; absent where it works on none, as a pull.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_id: Option<InstanceId>,
     /// What it does.
     pub kind: OperationKind,
     /// How far it is.
@@ -317,6 +342,21 @@ pub struct OperationAnswer {
     pub state: InstanceState,
 }
 
+/// Body of `POST /api/images/pull`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct PullRequest {
+    /// The image's name; that of new instances where none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+}
+
+/// Answer of `POST /api/images/pull`: 202. The same image again, while it is being pulled: the same operation.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PullAnswer {
+    /// The work under way; follow it at `/api/operations/{id}`.
+    pub operation_id: OperationId,
+}
+
 /// One entry of the reason ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventView {
@@ -343,17 +383,93 @@ pub struct EventList {
     pub events: Vec<EventView>,
 }
 
+/// Query of `GET /api/instances/{id}/events`.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct EventsQuery {
+    /// At most this many, 1 to 1,000; 100 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Continue before this entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<i64>,
+}
+
+/// Answer of `GET /api/overview`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct OverviewView {
+    /// How many instances are in each state, in the order of the contract; states without any are left out.
+    pub states: Vec<StateCount>,
+    /// How many operations have not ended.
+    pub active: u64,
+    /// Those operations, oldest first; at most 100.
+    pub operations: Vec<ActiveOperation>,
+}
+
+/// How many instances are in a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StateCount {
+    /// The state.
+    pub state: InstanceState,
+    /// How many.
+    pub count: u64,
+}
+
+/// An operation that has not ended, and whose instance it is.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ActiveOperation {
+    /// The instance's host label.
+    pub slug: Slug,
+    /// The operation.
+    #[serde(flatten)]
+    pub operation: OperationView,
+}
+
+/// Answer of `GET /health`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct HealthView {
+    /// Whether no check fails.
+    pub ready: bool,
+    /// By name, such as `docker`, `isolation`, `disk`.
+    pub checks: BTreeMap<String, CheckView>,
+}
+
+/// What a check says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckView {
+    /// `ok`, `warning` or `failing`.
+    pub state: String,
+    /// Why, where it is not `ok`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Answer of `POST /api/isolation/probe`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProbeAnswer {
+    /// Whether instances are shut off as they must be.
+    pub proven: bool,
+    /// Why not, or why that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 /// What an instance uses now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StatsView {
     /// Percent of one core.
     pub cpu_percent: f64,
+    /// The limit, in percent of one core.
+    #[serde(default)]
+    pub cpu_limit_percent: f64,
     /// Bytes of memory, without the page cache.
     pub memory_bytes: u64,
     /// The limit, in bytes.
     pub memory_limit_bytes: u64,
     /// Processes and threads.
     pub pids: u64,
+    /// The limit.
+    #[serde(default)]
+    pub pids_limit: u64,
     /// Bytes below `data/`.
     pub disk_bytes: u64,
     /// The limit, in bytes.

@@ -9,17 +9,30 @@ use url::Url;
 
 use crate::client::{ApiClient, ApiError};
 use crate::deploy::{
-    ActivityReport, ConfigureProviderRequest, EventList, InstanceList, InstanceView, ListQuery,
-    OperationAnswer, OperationView, RegisterAnswer, RegisterRequest, ResolveRequest, StatsView, WakeAnswer,
+    ActivityReport, ConfigureProviderRequest, EventList, EventsQuery, HealthView, InstanceList, InstanceView,
+    KeepAwakeRequest, ListQuery, OperationAnswer, OperationView, OverviewView, ProbeAnswer, PullAnswer,
+    PullRequest, RegisterAnswer, RegisterRequest, ResolveRequest, StatsView, WakeAnswer,
 };
-use crate::ids::{InstanceId, OperationId};
+use crate::doctor::DoctorReport;
+use crate::ids::{InstanceId, OperationId, RolloutId};
 use crate::names::Slug;
+use crate::rollout::{RolloutList, RolloutRequest, RolloutView};
+use crate::snapshot::{RollbackRequest, SnapshotList};
 
 /// A restart until ready, with room for the deadline that deploy-control sets itself.
 const CONFIGURE_TIMEOUT: Duration = Duration::from_secs(90);
 
+/// A look at everything, with containers for the proof of the isolation.
+const DOCTOR_TIMEOUT: Duration = Duration::from_mins(2);
+
 /// No operation's deadline is longer than this.
 const FOLLOW_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// Two containers are started, and each address that must not answer is waited for.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// More of a log is not read.
+const MAX_LOG_BYTES: usize = 256 * 1024;
 
 /// Calls deploy-control with a token.
 #[derive(Clone, Debug)]
@@ -68,10 +81,40 @@ impl DeployClient {
         self.0.json(self.0.request(Method::POST, &format!("/api/instances/{id}/{action}"))).await
     }
 
+    /// Goes back to an image from before, with the data of then where that is asked for.
+    pub async fn roll_back(
+        &self,
+        id: InstanceId,
+        body: &RollbackRequest,
+    ) -> Result<OperationAnswer, ApiError> {
+        self.0.post(&format!("/api/instances/{id}/rollback"), body).await
+    }
+
+    /// The snapshots of an instance's data, newest first.
+    pub async fn snapshots(&self, id: InstanceId) -> Result<SnapshotList, ApiError> {
+        self.0.get(&format!("/api/instances/{id}/snapshots")).await
+    }
+
     /// Removes an instance, with its data where `purge` is set.
     pub async fn delete(&self, id: InstanceId, purge: bool) -> Result<OperationAnswer, ApiError> {
         let request = self.0.request(Method::DELETE, &format!("/api/instances/{id}"));
         self.0.json(request.query(&[("purge", purge)])).await
+    }
+
+    /// Pulls an image: the one of that name, or that of new instances.
+    pub async fn pull_image(&self, body: &PullRequest) -> Result<PullAnswer, ApiError> {
+        self.0.json(self.0.request(Method::POST, "/api/images/pull").json(body)).await
+    }
+
+    /// Keeps it awake for so many hours from now, 1 to 168.
+    pub async fn keep_awake(&self, id: InstanceId, hours: u8) -> Result<InstanceView, ApiError> {
+        let request = self.0.request(Method::PUT, &format!("/api/instances/{id}/keep-awake"));
+        self.0.json(request.json(&KeepAwakeRequest { hours })).await
+    }
+
+    /// Keeps it awake no longer.
+    pub async fn end_keep_awake(&self, id: InstanceId) -> Result<InstanceView, ApiError> {
+        self.0.json(self.0.request(Method::DELETE, &format!("/api/instances/{id}/keep-awake"))).await
     }
 
     /// What it uses now.
@@ -84,6 +127,38 @@ impl DeployClient {
         self.0.get(&format!("/api/instances/{id}/events")).await
     }
 
+    /// A part of its reason ledger, newest first.
+    pub async fn events_page(&self, id: InstanceId, query: EventsQuery) -> Result<EventList, ApiError> {
+        self.0.json(self.0.request(Method::GET, &format!("/api/instances/{id}/events")).query(&query)).await
+    }
+
+    /// The last `tail` lines of its output. An app's output is a stranger's.
+    pub async fn logs(&self, id: InstanceId, tail: u32) -> Result<String, ApiError> {
+        let request = self.0.request(Method::GET, &format!("/api/instances/{id}/logs"));
+        let response = self.0.send(request.query(&[("tail", tail)])).await?;
+        self.0.text(response, MAX_LOG_BYTES).await
+    }
+
+    /// How many instances there are, and what is at work.
+    pub async fn overview(&self) -> Result<OverviewView, ApiError> {
+        self.0.get("/api/overview").await
+    }
+
+    /// Its checks in words.
+    pub async fn health(&self) -> Result<HealthView, ApiError> {
+        self.0.get("/health").await
+    }
+
+    /// Proves the isolation again, now.
+    pub async fn prove_isolation(&self) -> Result<ProbeAnswer, ApiError> {
+        self.0.json(self.0.request(Method::POST, "/api/isolation/probe").timeout(PROBE_TIMEOUT)).await
+    }
+
+    /// Asks for an operation to be called off.
+    pub async fn cancel(&self, id: OperationId) -> Result<OperationView, ApiError> {
+        self.0.json(self.0.request(Method::DELETE, &format!("/api/operations/{id}"))).await
+    }
+
     /// One operation.
     pub async fn operation(&self, id: OperationId) -> Result<OperationView, ApiError> {
         self.0.get(&format!("/api/operations/{id}")).await
@@ -93,6 +168,32 @@ impl DeployClient {
     pub async fn follow_operation(&self, id: OperationId) -> Result<Response, ApiError> {
         let request = self.0.request(Method::GET, &format!("/api/operations/{id}"));
         self.0.send(request.header("accept", "text/event-stream").timeout(FOLLOW_TIMEOUT)).await
+    }
+
+    /// What is wrong with the installation; with `probe` its isolation is proven anew first.
+    pub async fn doctor(&self, probe: bool) -> Result<DoctorReport, ApiError> {
+        let request = self.0.request(Method::GET, "/api/doctor").query(&[("probe", probe)]);
+        self.0.json(request.timeout(DOCTOR_TIMEOUT)).await
+    }
+
+    /// Begins a rollout.
+    pub async fn roll_out(&self, body: &RolloutRequest) -> Result<RolloutView, ApiError> {
+        self.0.post("/api/rollouts", body).await
+    }
+
+    /// The newest rollouts, newest first.
+    pub async fn rollouts(&self) -> Result<RolloutList, ApiError> {
+        self.0.get("/api/rollouts").await
+    }
+
+    /// One rollout, with its instances.
+    pub async fn rollout(&self, id: RolloutId) -> Result<RolloutView, ApiError> {
+        self.0.get(&format!("/api/rollouts/{id}")).await
+    }
+
+    /// Calls a rollout off: what runs comes to its end, nothing new begins.
+    pub async fn cancel_rollout(&self, id: RolloutId) -> Result<RolloutView, ApiError> {
+        self.0.json(self.0.request(Method::DELETE, &format!("/api/rollouts/{id}"))).await
     }
 
     /// Wakes the instance of a slug; with the router's token.

@@ -74,6 +74,10 @@ id!(
     OperationId
 );
 id!(
+    /// The way of one image to all instances.
+    RolloutId
+);
+id!(
     /// A session as others may see it; the secret that proves it is another value.
     SessionId
 );

@@ -33,6 +33,11 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.add(Method::POST, path, axum::routing::post(handler))
     }
 
+    /// Adds a PUT route.
+    pub fn put<T: 'static>(self, path: &'static str, handler: impl Handler<T, S>) -> Self {
+        self.add(Method::PUT, path, axum::routing::put(handler))
+    }
+
     /// Adds a DELETE route.
     pub fn delete<T: 'static>(self, path: &'static str, handler: impl Handler<T, S>) -> Self {
         self.add(Method::DELETE, path, axum::routing::delete(handler))

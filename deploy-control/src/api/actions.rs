@@ -2,11 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
-use control_api::deploy::OperationAnswer;
-use control_api::ids::InstanceId;
+use control_api::deploy::{OperationAnswer, ProbeAnswer};
+use control_api::ids::{InstanceId, OperationId};
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde::Deserialize;
 
 use super::extract::{Id, Params};
 use super::openapi::ProblemBody;
@@ -15,10 +14,15 @@ use crate::isolation::{self, Verdict};
 use crate::model::Actor;
 use crate::requests::{Action, Requests};
 
-type Answer = Result<(StatusCode, Json<OperationAnswer>), Error>;
+pub(super) type Answer = Result<(StatusCode, Json<OperationAnswer>), Error>;
 
 async fn act(requests: Requests, id: InstanceId, action: Action) -> Answer {
     let operation_id = requests.act(id, action, Actor::Operator).await?;
+    accepted(&requests, id, operation_id).await
+}
+
+/// The answer once it is written down.
+pub(super) async fn accepted(requests: &Requests, id: InstanceId, operation_id: OperationId) -> Answer {
     let state = requests.context.store.instance(id).await?;
     let state = state.ok_or(Error::NotFound("There is no such instance."))?.state;
     Ok((StatusCode::ACCEPTED, Json(OperationAnswer { operation_id, instance_id: id, state })))
@@ -57,8 +61,6 @@ actions! {
     /// Replaces its container by one of the image that `BEAVER_INSTANCE_IMAGE` names now; container and data
     /// come back where that one does not serve.
     upgrade, "/api/instances/{id}/upgrade", Action::Upgrade;
-    /// The same, to the image that it ran before.
-    rollback, "/api/instances/{id}/rollback", Action::Rollback;
 }
 
 /// Query of a delete.
@@ -80,16 +82,6 @@ pub(super) async fn delete(
     Params(query): Params<DeleteQuery>,
 ) -> Answer {
     act(requests, id, Action::Delete { purge: query.purge }).await
-}
-
-/// What a proof of the isolation found.
-#[derive(Serialize, ToSchema)]
-pub(super) struct ProbeAnswer {
-    /// Whether instances are shut off as they must be.
-    proven: bool,
-    /// Why not, or why that is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
 }
 
 /// Proves the isolation again, now.

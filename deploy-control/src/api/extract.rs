@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use bytes::Bytes;
 use http::StatusCode;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -24,6 +25,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// A JSON body that may be left out.
+pub(super) struct MaybeBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for MaybeBody<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        let (parts, body) = request.into_parts();
+        let bytes = Bytes::from_request(Request::new(body), state).await.map_err(|_| Error::TooLarge)?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        let request = Request::from_parts(parts, bytes.into());
+        Body::from_request(request, state).await.map(|Body(body)| Self(body))
+    }
+}
+
 fn refusal(rejection: &JsonRejection) -> Error {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
@@ -34,8 +52,8 @@ fn refusal(rejection: &JsonRejection) -> Error {
 }
 
 /// The fields that people fill in, by their path in a body.
-const FIELDS: [&str; 7] =
-    ["slug", "username", "user_id", "instance_id", "email", "provider.kind", "provider"];
+const FIELDS: [&str; 8] =
+    ["slug", "username", "user_id", "instance_id", "email", "provider.kind", "provider", "image"];
 
 /// `Failed to deserialize ...: slug: must have at least 3 characters at line 1 column 9`, told at its field.
 fn field_fault(text: &str) -> Error {

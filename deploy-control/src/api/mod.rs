@@ -2,12 +2,18 @@
 //! which remembers them, so that a test can hold them against the `OpenAPI` document.
 
 mod actions;
+mod doctor;
 mod extract;
+mod images;
 mod instances;
+mod keep_awake;
 mod observe;
 mod openapi;
 mod operations;
+mod overview;
+mod rollouts;
 mod router_facing;
+mod snapshots;
 mod sse;
 mod view;
 
@@ -55,13 +61,23 @@ fn deploy_routes() -> Routes {
         .post("/api/instances/{id}/restart", actions::restart)
         .post("/api/instances/{id}/sleep", actions::sleep)
         .post("/api/instances/{id}/upgrade", actions::upgrade)
-        .post("/api/instances/{id}/rollback", actions::rollback)
+        .post("/api/instances/{id}/rollback", snapshots::roll_back)
+        .get("/api/instances/{id}/snapshots", snapshots::list)
+        .put("/api/instances/{id}/keep-awake", keep_awake::put)
+        .delete("/api/instances/{id}/keep-awake", keep_awake::delete)
         .get("/api/instances/{id}/logs", observe::logs)
         .get("/api/instances/{id}/stats", observe::stats)
         .get("/api/instances/{id}/events", observe::events)
         .get("/api/operations/{id}", operations::get)
         .delete("/api/operations/{id}", operations::cancel)
+        .post("/api/rollouts", rollouts::begin)
+        .get("/api/rollouts", rollouts::list)
+        .get("/api/rollouts/{id}", rollouts::get)
+        .delete("/api/rollouts/{id}", rollouts::cancel)
         .post("/api/isolation/probe", actions::probe)
+        .get("/api/doctor", doctor::examine)
+        .post("/api/images/pull", images::pull)
+        .get("/api/overview", overview::overview)
 }
 
 fn router_routes() -> Routes {

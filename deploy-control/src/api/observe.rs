@@ -1,5 +1,7 @@
 //! What an instance says and uses, and why it is as it is: logs, statistics, the reason ledger.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -26,6 +28,8 @@ const DEFAULT_TAIL: u32 = 200;
 const LONGEST_TAIL: u32 = 10_000;
 const DEFAULT_EVENTS: u32 = 100;
 const MOST_EVENTS: u32 = 1_000;
+/// Between two measurements that are followed; each takes Docker about a second.
+const MEASURE_AGAIN: Duration = Duration::from_secs(1);
 /// A line of the log that is longer is cut in pieces.
 const LONGEST_LINE: usize = 16 * 1024;
 
@@ -38,6 +42,8 @@ pub(super) struct FollowQuery {
     tail: Option<u32>,
     #[serde(default)]
     limit: Option<u32>,
+    #[serde(default)]
+    before: Option<i64>,
 }
 
 /// The last lines of its output, as plain text or, with `follow`, as events of one line each.
@@ -136,20 +142,43 @@ fn log_line(line: &[u8]) -> Event {
     Event::default().data(String::from_utf8_lossy(line).replace('\r', ""))
 }
 
-/// What it uses now; an instance that does not run uses disk alone.
+/// What it uses now; an instance that does not run uses disk alone. With `follow` again and again, as events.
 #[utoipa::path(
     get, path = "/api/instances/{id}/stats", tag = "observe", security(("deploy" = [])),
-    params(("id" = InstanceId, Path)),
+    params(("id" = InstanceId, Path), ("follow" = Option<bool>, Query)),
     responses(
-        (status = 200, body = StatsView),
+        (status = 200, content((StatsView = "application/json"), (String = "text/event-stream"))),
         (status = 404, body = ProblemBody),
         (status = 503, description = "`docker-unreachable`", body = ProblemBody),
     )
 )]
 pub(super) async fn stats(
-    State(requests): State<Requests>,
+    State(api): State<Api>,
+    headers: HeaderMap,
     Id(id): Id<InstanceId>,
-) -> Result<Json<StatsView>, Error> {
+    Params(query): Params<FollowQuery>,
+) -> Result<Response, Error> {
+    let now = measure(&api.requests, id).await?;
+    if !query.follow && !sse::wanted(&headers) {
+        return Ok(Json(now).into_response());
+    }
+    let requests = api.requests.clone();
+    Ok(sse::stream(&api.lifecycle, move |feed| feed_stats(requests, id, now, feed)))
+}
+
+/// Until its reader leaves, or it cannot be measured any more.
+async fn feed_stats(requests: Requests, id: InstanceId, first: StatsView, feed: Feed) {
+    let mut next = Some(first);
+    while let Some(stats) = next {
+        if !feed.json(None, &stats).await {
+            return;
+        }
+        tokio::time::sleep(MEASURE_AGAIN).await;
+        next = measure(&requests, id).await.ok();
+    }
+}
+
+async fn measure(requests: &Requests, id: InstanceId) -> Result<StatsView, Error> {
     let context = &requests.context;
     let instance = requests.live(id).await?;
     let name = instance.container_name(&context.config.installation);
@@ -161,14 +190,16 @@ pub(super) async fn stats(
         Err(error) if error.is_transient() => return Err(engine_error(&error)),
         Err(_) => Usage { cpu_percent: 0.0, memory_bytes: 0, pids: 0 },
     };
-    Ok(Json(StatsView {
+    Ok(StatsView {
         cpu_percent: usage.cpu_percent,
+        cpu_limit_percent: f64::from(instance.limits.milli_cpus) / 10.0,
         memory_bytes: usage.memory_bytes,
         memory_limit_bytes: instance.limits.memory_bytes,
         pids: usage.pids,
+        pids_limit: instance.limits.pids.into(),
         disk_bytes: disk.ok().and_then(Result::ok).unwrap_or(0),
         disk_limit_bytes: instance.limits.disk_bytes,
-    }))
+    })
 }
 
 /// The reason ledger, newest first; with `follow` as events, oldest first, from `Last-Event-ID` on.
@@ -177,6 +208,7 @@ pub(super) async fn stats(
     params(
         ("id" = InstanceId, Path), ("follow" = Option<bool>, Query),
         ("limit" = Option<u32>, Query, description = "1 to 1,000; 100 by default"),
+        ("before" = Option<i64>, Query, description = "continue before this `seq`; not with `follow`"),
     ),
     responses(
         (status = 200, content((EventList = "application/json"), (String = "text/event-stream"))),
@@ -193,10 +225,14 @@ pub(super) async fn events(
     // The ledger of a deleted instance can still be read.
     store.instance(id).await?.ok_or(Error::NotFound("There is no such instance."))?;
     let limit = query.limit.unwrap_or(DEFAULT_EVENTS).clamp(1, MOST_EVENTS);
-    let newest = store.newest_events(id, limit).await?;
     if !query.follow && !sse::wanted(&headers) {
-        return Ok(Json(EventList { events: newest }).into_response());
+        let events = match query.before {
+            Some(seq) => store.events_before(id, seq, limit).await?,
+            None => store.newest_events(id, limit).await?,
+        };
+        return Ok(Json(EventList { events }).into_response());
     }
+    let newest = store.newest_events(id, limit).await?;
     let seen = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
     let oldest_shown = newest.last().map_or(0, |event| event.seq - 1);
     let requests = api.requests.clone();

@@ -7,7 +7,10 @@ use http::header;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use super::{actions, instances, observe, operations, router_facing};
+use super::{
+    actions, doctor, images, instances, keep_awake, observe, operations, overview, rollouts, router_facing,
+    snapshots,
+};
 use crate::error::Error;
 
 /// A problem (RFC 9457), as `application/problem+json`.
@@ -40,14 +43,24 @@ pub(super) struct ProblemBody {
         actions::restart,
         actions::sleep,
         actions::upgrade,
-        actions::rollback,
+        snapshots::roll_back,
+        snapshots::list,
         actions::delete,
         actions::probe,
+        doctor::examine,
+        images::pull,
+        keep_awake::put,
+        keep_awake::delete,
         observe::logs,
         observe::stats,
         observe::events,
         operations::get,
         operations::cancel,
+        rollouts::begin,
+        rollouts::list,
+        rollouts::get,
+        rollouts::cancel,
+        overview::overview,
         router_facing::wake,
         router_facing::activity,
         serve,

@@ -42,9 +42,11 @@ pub(super) async fn get(
 }
 
 async fn look(requests: &Requests, id: OperationId) -> Result<OperationView, Error> {
-    let operation = requests.context.store.operation(id).await?;
-    let operation = operation.ok_or(Error::NotFound("There is no such operation."))?;
-    Ok(view::operation(requests, &operation))
+    if let Some(operation) = requests.context.store.operation(id).await? {
+        return Ok(view::operation(requests, &operation));
+    }
+    let pull = requests.context.store.image_pull(id).await?;
+    Ok(view::pull(&pull.ok_or(Error::NotFound("There is no such operation."))?))
 }
 
 async fn follow(requests: Requests, id: OperationId, feed: Feed) {
@@ -84,6 +86,9 @@ pub(super) async fn cancel(
     State(requests): State<Requests>,
     Id(id): Id<OperationId>,
 ) -> Result<(StatusCode, Json<OperationView>), Error> {
+    if let Some(pull) = requests.pulls.cancel(id).await? {
+        return Ok((StatusCode::ACCEPTED, Json(view::pull(&pull))));
+    }
     let operation = requests.cancel(id).await?;
     Ok((StatusCode::ACCEPTED, Json(view::operation(&requests, &operation))))
 }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use control_api::deploy::{InstanceView, OperationState, OperationView};
+use control_api::deploy::{InstanceView, OperationKind, OperationState, OperationView};
 use control_api::ids::InstanceId;
 use service_kit::clock::from_millis;
 
-use crate::model::{Instance, Operation};
+use crate::disk_use;
+use crate::model::{ImagePull, Instance, Operation, Stage};
 use crate::requests::Requests;
 use crate::store::StoreResult;
 
@@ -40,6 +41,9 @@ fn show(requests: &Requests, instance: Instance, operation: Option<&Operation>) 
         let reason = context.availability.reason()?;
         Some(format!("{reason}; this is the last known state"))
     };
+    let disk_limit = context.disk_limit(&instance);
+    // One that is over is none any more.
+    let awake_until = instance.keep_awake_until.filter(|until| *until > context.clock.now_ms());
     InstanceView {
         instance_id: instance.id,
         url: context.config.public.origin(&instance.slug),
@@ -55,6 +59,10 @@ fn show(requests: &Requests, instance: Instance, operation: Option<&Operation>) 
         operation_id: operation.map(|operation| operation.id),
         created_at: from_millis(instance.created_at),
         last_activity_at: instance.last_activity_at.map(from_millis),
+        keep_awake_until: awake_until.map(from_millis),
+        disk_used_bytes: instance.disk.map(|disk| disk.bytes),
+        disk_limit_bytes: disk_limit,
+        warning: instance.disk.and_then(|disk| disk_use::warning(disk.bytes, disk_limit)),
     }
 }
 
@@ -63,7 +71,7 @@ pub(super) fn operation(requests: &Requests, operation: &Operation) -> Operation
     let queued = operation.state == OperationState::Queued;
     OperationView {
         operation_id: operation.id,
-        instance_id: operation.instance_id,
+        instance_id: Some(operation.instance_id),
         kind: operation.kind,
         state: operation.state,
         step: operation.stage.as_str().to_owned(),
@@ -75,5 +83,29 @@ pub(super) fn operation(requests: &Requests, operation: &Operation) -> Operation
         deadline: from_millis(operation.deadline),
         finished_at: operation.finished_at.map(from_millis),
         error: operation.verdict.clone().or_else(|| operation.waiting.clone()),
+    }
+}
+
+/// One pull of an image.
+pub(super) fn pull(pull: &ImagePull) -> OperationView {
+    let (step, step_title) = match pull.state {
+        OperationState::Queued => (Stage::Queued.as_str(), Stage::Queued.title()),
+        OperationState::Succeeded => (Stage::Done.as_str(), Stage::Done.title()),
+        _ => ("pull", "Fetching the image"),
+    };
+    OperationView {
+        operation_id: pull.id,
+        instance_id: None,
+        kind: OperationKind::Pull,
+        state: pull.state,
+        step: step.to_owned(),
+        step_title: step_title.to_owned(),
+        percent: pull.percent,
+        queue_position: None,
+        created_at: from_millis(pull.created_at),
+        started_at: pull.started_at.map(from_millis),
+        deadline: from_millis(pull.deadline),
+        finished_at: pull.finished_at.map(from_millis),
+        error: pull.verdict.clone().or_else(|| pull.waiting.clone()),
     }
 }

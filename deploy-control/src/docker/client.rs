@@ -25,6 +25,8 @@ pub struct DockerEngine {
     pub(super) socket: String,
     pub(super) installation: String,
     docker: Mutex<Option<Docker>>,
+    /// No call may take longer than this, whatever its own limit is.
+    longest: Duration,
     /// One isolation probe at a time: each begins by removing what an earlier one left.
     pub(super) probing: tokio::sync::Mutex<()>,
 }
@@ -37,8 +39,15 @@ impl DockerEngine {
             socket: socket.display().to_string(),
             installation: installation.to_owned(),
             docker: Mutex::new(None),
+            longest: Duration::MAX,
             probing: tokio::sync::Mutex::new(()),
         }
+    }
+
+    /// The same, with no call longer than `longest`: for tests of calls that hang.
+    #[must_use]
+    pub fn with_longest_call(self, longest: Duration) -> Self {
+        Self { longest, ..self }
     }
 
     /// The negotiated client.
@@ -81,7 +90,9 @@ impl DockerEngine {
             let docker = self.docker().await?;
             ask(docker).await.map_err(|e| error::map(call, subject, e))
         };
-        let answer = tokio::time::timeout(limit, asked).await.unwrap_or(Err(EngineError::TimedOut(call)));
+        let answer = tokio::time::timeout(limit.min(self.longest), asked)
+            .await
+            .unwrap_or(Err(EngineError::TimedOut(call)));
         if answer.as_ref().is_err_and(EngineError::is_transient) {
             self.forget();
         }

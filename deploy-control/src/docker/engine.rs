@@ -18,10 +18,11 @@ use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use super::client::{CHANGE, DockerEngine, LOOK, check_name};
 use super::{error, read, spec};
 use crate::engine::{
-    ContainerEvent, ContainerInfo, ContainerSpec, Engine, EngineError, EngineResult, NetworkSpec,
-    ProbeFinding, ProbeTarget, Usage,
+    ContainerEvent, ContainerInfo, ContainerSpec, ContainerState, Engine, EngineError, EngineResult,
+    LayerProgress, NetworkSpec, ProbeFinding, ProbeTarget, Usage,
 };
 use crate::guard::hardening as fixed;
+use crate::image_name::ImageName;
 
 /// A ping asks whether Docker answers now.
 const PING: Duration = Duration::from_secs(3);
@@ -96,6 +97,38 @@ impl DockerEngine {
         self.call("stop", &format!("container {container}"), grace + STOP_MARGIN, ask).await
     }
 
+    async fn pause_own(&self, container: &str) -> EngineResult<()> {
+        let id = self.existing_id(container).await?;
+        let asked = id.clone();
+        let ask = |docker: Docker| async move { docker.pause_container(&asked).await };
+        let answer = self.call("pause", &format!("container {container}"), CHANGE, ask).await;
+        self.unless_it_is(&id, ContainerState::Paused, answer).await
+    }
+
+    async fn unpause_own(&self, container: &str) -> EngineResult<()> {
+        let id = self.existing_id(container).await?;
+        let asked = id.clone();
+        let ask = |docker: Docker| async move { docker.unpause_container(&asked).await };
+        let answer = self.call("unpause", &format!("container {container}"), CHANGE, ask).await;
+        self.unless_it_is(&id, ContainerState::Running, answer).await
+    }
+
+    /// Docker answers with an error (409 or 500, by version) where nothing is to be done: then a look decides.
+    async fn unless_it_is(
+        &self,
+        id: &str,
+        wanted: ContainerState,
+        answer: EngineResult<()>,
+    ) -> EngineResult<()> {
+        match answer {
+            Err(error @ (EngineError::Conflict(_) | EngineError::Other(_))) => {
+                let found = self.look(id).await?.map(|found| read::inspected(found, &self.installation));
+                if found.is_some_and(|found| found.state == wanted) { Ok(()) } else { Err(error) }
+            }
+            answer => answer,
+        }
+    }
+
     pub(super) async fn remove_own(&self, container: &str) -> EngineResult<()> {
         let Some(id) = self.own_id(container).await? else { return Ok(()) };
         // With the volumes that the image may have declared: nobody else can have them.
@@ -126,6 +159,18 @@ impl DockerEngine {
         self.call("list", "containers", LIST, ask).await
     }
 
+    async fn cpu_total(&self, container: &str) -> EngineResult<u64> {
+        let id = self.existing_id(container).await?;
+        let subject = format!("container {container}");
+        // One-shot: Docker answers with a single sample at once.
+        let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
+        let ask = |docker: Docker| async move {
+            let mut samples = std::pin::pin!(docker.stats(&id, Some(options)));
+            samples.next().await.unwrap_or_else(|| Ok(ContainerStatsResponse::default()))
+        };
+        self.call("stats", &subject, LOOK, ask).await.map(|stats| read::cpu_time(&stats))
+    }
+
     async fn measured(&self, container: &str) -> EngineResult<Usage> {
         let id = self.existing_id(container).await?;
         let subject = format!("container {container}");
@@ -148,8 +193,16 @@ impl Engine for DockerEngine {
         self.image_id(name).boxed()
     }
 
+    fn pull<'a>(&'a self, image: &'a ImageName) -> BoxStream<'a, EngineResult<LayerProgress>> {
+        self.pulled(image)
+    }
+
     fn ensure_network<'a>(&'a self, spec: &'a NetworkSpec) -> BoxFuture<'a, EngineResult<()>> {
         self.network(spec).boxed()
+    }
+
+    fn has_network<'a>(&'a self, spec: &'a NetworkSpec) -> BoxFuture<'a, EngineResult<bool>> {
+        self.planned_network(spec).boxed()
     }
 
     fn create<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, EngineResult<String>> {
@@ -162,6 +215,14 @@ impl Engine for DockerEngine {
 
     fn stop<'a>(&'a self, container: &'a str, grace: Duration) -> BoxFuture<'a, EngineResult<()>> {
         self.stop_own(container, grace).boxed()
+    }
+
+    fn pause<'a>(&'a self, container: &'a str) -> BoxFuture<'a, EngineResult<()>> {
+        self.pause_own(container).boxed()
+    }
+
+    fn unpause<'a>(&'a self, container: &'a str) -> BoxFuture<'a, EngineResult<()>> {
+        self.unpause_own(container).boxed()
     }
 
     fn remove<'a>(&'a self, container: &'a str) -> BoxFuture<'a, EngineResult<()>> {
@@ -212,6 +273,10 @@ impl Engine for DockerEngine {
                 .map_err(|e| error::map("logs", "logs", e)))
         };
         stream::once(connect).try_flatten().boxed()
+    }
+
+    fn cpu_time<'a>(&'a self, container: &'a str) -> BoxFuture<'a, EngineResult<u64>> {
+        self.cpu_total(container).boxed()
     }
 
     fn usage<'a>(&'a self, container: &'a str) -> BoxFuture<'a, EngineResult<Usage>> {

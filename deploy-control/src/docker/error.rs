@@ -5,6 +5,11 @@ use bollard::errors::Error;
 
 use crate::engine::EngineError;
 
+/// What Docker says, with a 500, while it shuts down or its containerd is away: nothing is wrong with what it was
+/// asked for. The words are those of its gRPC client, of every version since 20.10.
+const CLOSING: [&str; 4] =
+    ["transport is closing", "client connection is closing", "error while dialing", "context canceled"];
+
 /// Maps an error of the call named `call` about `subject` (`container beaver-alice-7`, `image beaver/app`).
 pub(super) fn map(call: &'static str, subject: &str, error: Error) -> EngineError {
     match error {
@@ -37,6 +42,7 @@ fn from_status(status: u16, message: String, subject: &str) -> EngineError {
         409 => EngineError::Conflict(subject.to_owned()),
         400 | 403 | 413 => EngineError::Refused(message),
         502..=504 => EngineError::Unreachable(message),
+        500 if CLOSING.iter().any(|part| says(part)) => EngineError::Closing(message),
         _ => EngineError::Other(format!("Docker answered {status} about {subject}: {message}")),
     }
 }
@@ -96,6 +102,15 @@ mod tests {
         ];
         for (found, expected) in cases {
             assert_eq!(found, expected);
+        }
+        for words in [
+            "transport is closing: unavailable",
+            "grpc: the client connection is closing: unknown",
+            "connection error: desc = \"transport: Error while dialing dial unix:///run/containerd.sock\"",
+            "context canceled",
+        ] {
+            assert_eq!(of(500, words), EngineError::Closing(words.into()));
+            assert!(of(500, words).is_transient());
         }
         assert!(matches!(of(500, "boom"), EngineError::Other(text) if text.contains("boom")));
         assert_eq!(map("start", "x", Error::RequestTimeoutError), EngineError::TimedOut("start"));

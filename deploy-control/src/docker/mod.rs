@@ -8,6 +8,7 @@ mod engine;
 mod error;
 mod network;
 mod probe;
+mod pull;
 mod read;
 pub mod spec;
 

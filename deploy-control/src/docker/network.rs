@@ -30,6 +30,15 @@ impl DockerEngine {
         }
     }
 
+    /// Whether it is there, ours and the same.
+    pub(super) async fn planned_network(&self, spec: &NetworkSpec) -> EngineResult<bool> {
+        check_name(&spec.name)?;
+        match self.find_network(&spec.name).await? {
+            Some(found) => check(&found, spec, &self.installation).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
     async fn find_network(&self, name: &str) -> EngineResult<Option<NetworkInspect>> {
         let asked = name.to_owned();
         let ask = |docker: Docker| async move { docker.inspect_network(&asked, None).await };

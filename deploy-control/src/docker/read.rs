@@ -140,6 +140,12 @@ pub(super) fn usage(stats: &ContainerStatsResponse) -> Usage {
     }
 }
 
+/// Reads the processor time of one sample; zero where nothing runs.
+pub(super) fn cpu_time(stats: &ContainerStatsResponse) -> u64 {
+    let usage = stats.cpu_stats.as_ref().and_then(|cpu| cpu.cpu_usage.as_ref());
+    usage.and_then(|usage| usage.total_usage).unwrap_or(0)
+}
+
 #[expect(clippy::cast_precision_loss, reason = "nanoseconds of about a second are exact")]
 fn to_f64(number: u64) -> f64 {
     number as f64
@@ -197,6 +203,8 @@ mod tests {
         let expected = Usage { cpu_percent: 50.0, memory_bytes: 70, pids: 4 };
         assert_eq!(usage(&stats("total_inactive_file")), expected);
         assert_eq!(usage(&stats("inactive_file")), expected);
+        assert_eq!(cpu_time(&stats("inactive_file")), 2_000);
+        assert_eq!(cpu_time(&ContainerStatsResponse::default()), 0);
         let nothing = Usage { cpu_percent: 0.0, memory_bytes: 0, pids: 0 };
         assert_eq!(usage(&ContainerStatsResponse::default()), nothing);
     }

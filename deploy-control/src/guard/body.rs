@@ -185,6 +185,8 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
         let text = error.to_string();
         // The list of the keys that would be allowed helps nobody.
         let text = text.split(", expected").next().unwrap_or_default();
+        // Nor may a value, which could be a secret, come into the log.
+        let text = text.split('"').next().unwrap_or_default().trim_end();
         Refusal::new(format!("the body is not one of Beaver's own: {text}"))
     })
 }

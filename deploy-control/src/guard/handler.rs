@@ -11,16 +11,18 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use serde::{Deserialize, Serialize};
 
 use super::body::{ContainerBody, NetworkBody, parse as parse_body};
+use super::envelope::check_envelope;
 use super::folders::check_folders;
 use super::images::{AllowedImages, is_id};
 use super::line::Line;
 use super::policy::{Policy, Refusal};
 use super::request::{Call, ContainerCall, Query, parse};
 use super::upstream::{Upstream, UpstreamError};
+use crate::image_name::ImageName;
 
 /// Body of every answer.
 pub(crate) type Body = BoxBody<Bytes, hyper::Error>;
@@ -35,6 +37,8 @@ const BODY_LIMIT: usize = 1024 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for the head of Docker's answer; a stop waits for the container on top.
 const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
+/// The same for a pull: Docker asks the registry first.
+const PULL_TIMEOUT: Duration = Duration::from_mins(5);
 /// Largest answer that is read here (an inspect, a list of networks); the others stream.
 const ANSWER_LIMIT: usize = 16 * 1024 * 1024;
 
@@ -52,6 +56,9 @@ pub(crate) enum Fault {
     Refused(#[from] Refusal),
     #[error(transparent)]
     Docker(#[from] UpstreamError),
+    /// The body is none that can be read.
+    #[error("docker-guard: {1}")]
+    Body(StatusCode, &'static str),
     #[error("{1}")]
     Status(StatusCode, String),
 }
@@ -62,8 +69,13 @@ impl Fault {
             Self::Refused(_) => StatusCode::FORBIDDEN,
             Self::Docker(UpstreamError::Unreachable(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Docker(UpstreamError::TimedOut) => StatusCode::GATEWAY_TIMEOUT,
-            Self::Status(status, _) => *status,
+            Self::Body(status, _) | Self::Status(status, _) => *status,
         }
+    }
+
+    /// Whether it was decided here, and not by Docker.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Body(..))
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
@@ -135,12 +147,14 @@ impl Guard {
     /// Answers one request.
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Answer {
         let (head, body) = request.into_parts();
+        check_envelope(&head)?;
         let asked = parse(&head.method, head.uri.path(), head.uri.query().unwrap_or_default())?;
         let line = Line::new(asked.version.as_deref());
         match asked.call {
             Call::Ping => self.forward(line.request(&head.method, "/_ping", &[])).await,
             Call::Version => self.forward(line.get("/version", &[])).await,
             Call::Image(name) => self.image(&line, &name).await,
+            Call::PullImage(image) => self.pull_image(&line, &image, &body).await,
             Call::ListContainers { all } => {
                 let all = if all { "true" } else { "false" };
                 let query = [("all", all), ("filters", &self.filters(false))];
@@ -227,6 +241,18 @@ impl Guard {
         Ok(respond(StatusCode::OK, bytes))
     }
 
+    /// Without a body, which would be an image of the caller's making, and without the caller's credentials.
+    async fn pull_image(&self, line: &Line<'_>, image: &ImageName, body: &Incoming) -> Answer {
+        if !body.is_end_stream() {
+            return Err(Refusal::new("a pull takes no body").into());
+        }
+        if !self.images.may_pull(image) {
+            return Err(Refusal::new(format!("the image {image} is not on the allow-list")).into());
+        }
+        let query = [("fromImage", image.repository()), ("tag", image.reference())];
+        self.forward_within(line.post("/images/create", &query), PULL_TIMEOUT).await.map(endless)
+    }
+
     async fn learn(&self, name: &str, inspected: &[u8]) {
         let Ok(InspectedImage { id }) = serde_json::from_slice(inspected) else { return };
         let (images, name) = (Arc::clone(&self.images), name.to_owned());
@@ -290,6 +316,8 @@ impl Guard {
                 let limit = HEAD_TIMEOUT + Duration::from_secs(grace);
                 (line.post(&path("/stop"), &borrowed(query)), limit)
             }
+            ContainerCall::Pause => (line.post(&path("/pause"), &[]), HEAD_TIMEOUT),
+            ContainerCall::Unpause => (line.post(&path("/unpause"), &[]), HEAD_TIMEOUT),
             ContainerCall::Wait(query) => (line.post(&path("/wait"), &borrowed(query)), HEAD_TIMEOUT),
             ContainerCall::Remove(query) => {
                 (line.request(&Method::DELETE, &path(""), &borrowed(query)), HEAD_TIMEOUT)
@@ -332,15 +360,11 @@ fn borrowed(query: &Query) -> Vec<(&str, &str)> {
 }
 
 async fn read_body(body: Incoming) -> Result<Bytes, Fault> {
-    let too_large = || {
-        let words = "docker-guard: the body is larger than 1 MiB or broke off".to_owned();
-        Fault::Status(StatusCode::PAYLOAD_TOO_LARGE, words)
-    };
     match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_LIMIT).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(_)) => Err(too_large()),
-        Err(_) => {
-            Err(Fault::Status(StatusCode::REQUEST_TIMEOUT, "docker-guard: the body did not come".into()))
+        Ok(Err(_)) => {
+            Err(Fault::Body(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB or broke off"))
         }
+        Err(_) => Err(Fault::Body(StatusCode::REQUEST_TIMEOUT, "the body did not come")),
     }
 }

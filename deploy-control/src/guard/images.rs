@@ -8,6 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use service_kit::lifecycle::StartError;
 
+use crate::image_name::ImageName;
+
 /// Allowed names with the ids that they have had.
 pub(crate) struct AllowedImages {
     file: PathBuf,
@@ -44,6 +46,11 @@ impl AllowedImages {
     /// Whether the name or id may be looked at.
     pub(crate) fn may_inspect(&self, image: &str) -> bool {
         self.lock().contains_key(image) || self.allows(image)
+    }
+
+    /// Whether the image may be pulled: names alone, not what they have had.
+    pub(crate) fn may_pull(&self, image: &ImageName) -> bool {
+        self.lock().keys().any(|name| name.parse().as_ref() == Ok(image))
     }
 
     /// Whether a container may be made from this id.
@@ -90,6 +97,9 @@ mod tests {
         let images = AllowedImages::open(file.clone(), &names).expect("open");
         assert!(images.allows(&old) && images.allows(&new) && !images.allows("sha256:short"));
         assert!(!images.allows(&format!("sha256:{}", "2".repeat(64))));
+        let may_pull = |name: &str| images.may_pull(&name.parse().expect("a name"));
+        assert!(may_pull("app") && may_pull("app:latest"));
+        assert!(!may_pull("app:1") && !may_pull("other") && !may_pull("evil.example.com/app"));
         let images = AllowedImages::open(file.clone(), &["another".to_owned()]).expect("open");
         assert!(!images.allows(&old));
         std::fs::write(&file, "{").expect("write");

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::body::{ContainerBody, NetworkBody, parse};
 use super::policy::{Policy, Refusal};
 
-const GOLDEN: &str = include_str!("../docker/golden/instance.json");
-const NAME: &str = "beaver-alice-7";
+pub(super) const GOLDEN: &str = include_str!("../docker/golden/instance.json");
+pub(super) const NAME: &str = "beaver-alice-7";
 const OWN: &str = "/srv/beaver/runtime/instances/01JDF3X5S8Q4M7R2V6T9W0YZAB";
 
-fn policy() -> Policy {
+pub(super) fn policy() -> Policy {
     Policy {
         installation: "beaver".to_owned(),
         net_prefix: "beaver-instance-edge".to_owned(),

@@ -8,6 +8,7 @@ use http::Method;
 use url::form_urlencoded;
 
 use super::policy::Refusal;
+use crate::image_name::ImageName;
 
 /// One call of the allow-list. Containers, networks and images are by name or id as the caller gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Call {
     Version,
     /// `GET /images/{name}/json`.
     Image(String),
+    /// `POST /images/create` from a registry.
+    PullImage(ImageName),
     /// `GET /containers/json`; the filter is set by the handler.
     ListContainers {
         /// Stopped ones too.
@@ -55,6 +58,10 @@ pub enum ContainerCall {
     Start,
     /// `POST .../stop`.
     Stop(Query),
+    /// `POST .../pause`.
+    Pause,
+    /// `POST .../unpause`.
+    Unpause,
     /// `POST .../wait`.
     Wait(Query),
     /// `DELETE ...`.
@@ -114,6 +121,7 @@ pub fn parse(method: &Method, path: &str, query: &str) -> Result<Request, Refusa
             take(query, &[], &[])?;
             Call::Image(name.join("/"))
         }
+        ("POST", ["images", "create"]) => Call::PullImage(pulled_image(query)?),
         ("GET", ["containers", "json"]) => {
             let query = take(query, &[("all", Kind::Flag)], &["filters", "limit", "size"])?;
             Call::ListContainers {
@@ -170,6 +178,14 @@ fn container_call(method: &str, id: &str, rest: &[&str], query: &str) -> Result<
             ContainerCall::Start
         }
         ("POST", ["stop"]) => ContainerCall::Stop(take(query, &[("t", Kind::Number)], &[])?),
+        ("POST", ["pause"]) => {
+            take(query, &[], &[])?;
+            ContainerCall::Pause
+        }
+        ("POST", ["unpause"]) => {
+            take(query, &[], &[])?;
+            ContainerCall::Unpause
+        }
         ("POST", ["wait"]) => ContainerCall::Wait(take(query, &[("condition", Kind::Condition)], &[])?),
         ("DELETE", []) => ContainerCall::Remove(take(query, &[("force", FLAG), ("v", FLAG)], &[])?),
         _ => return Err(Refusal::new(format!("{method} of this container path is not on the allow-list"))),
@@ -235,6 +251,32 @@ fn container_name(query: &str) -> Result<String, Refusal> {
     name.ok_or_else(|| Refusal::new("a container must be given a name"))
 }
 
+/// One repository and one tag, or digest; nothing that would make the image from something else, or another one
+/// of it. Without a tag Docker would pull all of them.
+fn pulled_image(query: &str) -> Result<ImageName, Refusal> {
+    let (mut repository, mut reference) = (None, None);
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*key {
+            "fromImage" if repository.is_none() => repository = Some(value),
+            "tag" if reference.is_none() => reference = Some(value),
+            // Clients send it empty.
+            "platform" if value.is_empty() => {}
+            _ => return Err(Refusal::new("a pull takes one fromImage, one tag and no other parameter")),
+        }
+    }
+    let (Some(repository), Some(reference)) = (repository, reference) else {
+        return Err(Refusal::new("a pull takes one fromImage and one tag"));
+    };
+    let separator = if reference.contains(':') { '@' } else { ':' };
+    let image: ImageName = format!("{repository}{separator}{reference}")
+        .parse()
+        .map_err(|_| Refusal::new("fromImage and tag are no image's name"))?;
+    if image.repository() == repository && image.reference() == reference {
+        return Ok(image);
+    }
+    Err(Refusal::new("fromImage must have neither tag nor digest"))
+}
+
 /// Writes path and query for Docker.
 pub fn target(version: Option<&str>, path: &str, query: &[(&str, &str)]) -> String {
     let mut target = String::new();
@@ -247,124 +289,4 @@ pub fn target(version: Option<&str>, path: &str, query: &[(&str, &str)]) -> Stri
         let _ = write!(target, "?{query}");
     }
     target
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(method: &str, target: &str) -> Result<Call, Refusal> {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        parse(&method.parse().expect("a method"), path, query).map(|request| request.call)
-    }
-
-    #[test]
-    fn the_allow_list_is_understood() {
-        let container = |call| Call::Container("abc".to_owned(), call);
-        let cases = [
-            ("HEAD", "/_ping", Call::Ping),
-            ("GET", "/v1.41/_ping", Call::Ping),
-            ("GET", "/v1.52/version", Call::Version),
-            ("GET", "/images/beaver/app:latest/json", Call::Image("beaver/app:latest".to_owned())),
-            ("GET", "/images/sha256:00ff/json", Call::Image("sha256:00ff".to_owned())),
-            (
-                "GET",
-                "/containers/json?all=true&size=false&filters=%7B%7D",
-                Call::ListContainers { all: true },
-            ),
-            (
-                "POST",
-                "/containers/create?name=b-x-1&platform=",
-                Call::CreateContainer { name: "b-x-1".into() },
-            ),
-            ("GET", "/containers/abc/json?size=false", container(ContainerCall::Inspect)),
-            ("POST", "/containers/abc/start", container(ContainerCall::Start)),
-            ("POST", "/containers/abc/stop?t=5", container(ContainerCall::Stop(vec![("t", "5".to_owned())]))),
-            (
-                "DELETE",
-                "/containers/abc?v=false&force=true&link=false",
-                container(ContainerCall::Remove(vec![("v", "false".into()), ("force", "true".into())])),
-            ),
-            ("GET", "/networks/beaver-0?verbose=false", Call::Network("beaver-0".to_owned())),
-            ("POST", "/networks/create", Call::CreateNetwork),
-        ];
-        for (method, target, call) in cases {
-            assert_eq!(parsed(method, target), Ok(call), "{method} {target}");
-        }
-    }
-
-    #[test]
-    fn everything_else_is_refused() {
-        let cases = [
-            // Not on the list.
-            ("GET", "/info"),
-            ("GET", "/containers/abc/archive?path=/"),
-            ("PUT", "/containers/abc/archive?path=/"),
-            ("POST", "/containers/abc/exec"),
-            ("POST", "/exec/abc/start"),
-            ("POST", "/containers/abc/attach?stream=1"),
-            ("POST", "/containers/abc/update"),
-            ("POST", "/containers/abc/rename?name=x"),
-            ("POST", "/containers/abc/kill"),
-            ("POST", "/containers/prune"),
-            ("POST", "/images/create?fromImage=evil"),
-            ("POST", "/build"),
-            ("GET", "/images/json"),
-            ("DELETE", "/images/abc"),
-            ("POST", "/networks/abc/connect"),
-            ("POST", "/networks/prune"),
-            ("GET", "/volumes"),
-            ("POST", "/volumes/create"),
-            ("POST", "/swarm/init"),
-            ("POST", "/plugins/pull?remote=x"),
-            ("GET", "/secrets"),
-            ("OPTIONS", "/_ping"),
-            ("DELETE", "/_ping"),
-            ("POST", "/containers/json"),
-            // Tricks with the path.
-            ("GET", ""),
-            ("GET", "/"),
-            ("GET", "_ping"),
-            ("GET", "//_ping"),
-            ("GET", "/_ping/"),
-            ("POST", "/containers/../containers/create?name=a"),
-            ("POST", "/containers/./create?name=a"),
-            ("POST", "/containers/abc/start/../exec"),
-            ("POST", "/containers/abc%2fexec/start"),
-            ("POST", "/containers/abc/%65xec"),
-            ("GET", "/containers/abc%00/json"),
-            ("GET", "/containers/ab c/json"),
-            ("GET", "/images/../containers/abc/json"),
-            ("GET", "/containers/a\\b/json"),
-            // Versions that read bodies otherwise, or are none.
-            ("POST", "/v1.12/containers/abc/start"),
-            ("POST", "/v1.23/containers/create?name=a"),
-            ("POST", "/v1.39/containers/create?name=a"),
-            ("GET", "/v2.0/version"),
-            ("GET", "/v1.41/v1.12/version"),
-            // Tricks with the query.
-            ("DELETE", "/containers/abc?link=true"),
-            ("DELETE", "/containers/abc?force=true&force=false"),
-            ("POST", "/containers/abc/stop?signal=STOP"),
-            ("POST", "/containers/abc/stop?t=-1"),
-            ("POST", "/containers/abc/start?checkpoint=x"),
-            ("POST", "/containers/create"),
-            ("POST", "/containers/create?name=a&name=b"),
-            ("POST", "/containers/create?name=a&platform=linux"),
-            ("GET", "/containers/abc/logs?tail=x"),
-            ("GET", "/events?since=yesterday"),
-        ];
-        for (method, target) in cases {
-            assert!(parsed(method, target).is_err(), "{method} {target}");
-        }
-    }
-
-    #[test]
-    fn the_line_for_docker_is_written_anew() {
-        assert_eq!(
-            target(Some("v1.41"), "/events", &[("filters", "{\"a\":1}")]),
-            "/v1.41/events?filters=%7B%22a%22%3A1%7D"
-        );
-        assert_eq!(target(None, "/_ping", &[]), "/_ping");
-    }
 }

@@ -23,11 +23,13 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
 use super::config::GuardConfig;
-use super::handler::{Body, Endless, Fault, Guard};
+use super::handler::{Body, Endless, Guard};
 use super::images::AllowedImages;
 use super::upstream::Upstream;
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Characters of a path that the log shows.
+const PATH_SHOWN: usize = 200;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -75,8 +77,13 @@ async fn serve(listener: &UnixListener, guard: &Arc<Guard>, stopping: &Cancellat
         builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
         let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
+            match connection.await {
+                Ok(()) => {}
+                // There is no request line to name: that is what could not be read.
+                Err(error) if error.is_parse() => {
+                    tracing::warn!(reason = %format!("docker-guard: no valid HTTP: {error}"), "refused");
+                }
+                Err(error) => tracing::debug!(%error, "a connection ended early"),
             }
         });
     }
@@ -85,7 +92,9 @@ async fn serve(listener: &UnixListener, guard: &Arc<Guard>, stopping: &Cancellat
 
 /// One request and its line in the log; refusals are warnings, because nothing of Beaver's should meet one.
 async fn answer(guard: &Guard, stopping: &CancellationToken, request: Request<Incoming>) -> Response<Body> {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    // Without its query, which may hold anything, and no longer than a line of a log should be.
+    let path: String = request.uri().path().chars().take(PATH_SHOWN).collect();
+    let method = request.method().clone();
     let started = tokio::time::Instant::now();
     let response = match guard.handle(request).await {
         Ok(response) if response.extensions().get::<Endless>().is_some() => {
@@ -93,7 +102,7 @@ async fn answer(guard: &Guard, stopping: &CancellationToken, request: Request<In
         }
         Ok(response) => response,
         Err(fault) => {
-            if matches!(fault, Fault::Refused(_)) {
+            if fault.is_refusal() {
                 tracing::warn!(%method, path, reason = %fault, "refused");
             }
             fault.into_response()

@@ -1,13 +1,14 @@
 //! The way to Docker: HTTP/1.1 over its Unix socket, with connections kept for the next call. A connection is
 //! used again only when it is idle, and a request that an idle connection lost before sending goes out again
-//! on a fresh one; one that may have reached Docker never does.
+//! on a fresh one; one that may have reached Docker never does. A Docker that shuts down takes no new connection,
+//! yet goes on to answer on old ones while it takes itself apart: whether it stands is asked on a fresh one.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -48,16 +49,32 @@ impl Upstream {
         request: Request<Full<Bytes>>,
         head_timeout: Duration,
     ) -> Result<Response<Incoming>, UpstreamError> {
-        tokio::time::timeout(head_timeout, self.send_unlimited(request))
+        let answer = tokio::time::timeout(head_timeout, self.send_unlimited(request))
             .await
-            .map_err(|_| UpstreamError::TimedOut)?
+            .map_err(|_| UpstreamError::TimedOut)??;
+        if answer.status() == StatusCode::INTERNAL_SERVER_ERROR {
+            // What fails while Docker shuts down is no fault of what was asked for.
+            tokio::time::timeout(CONNECT_TIMEOUT, self.assert_stands())
+                .await
+                .map_err(|_| UpstreamError::TimedOut)??;
+        }
+        Ok(answer)
+    }
+
+    /// Whether Docker takes a new connection and answers on it.
+    async fn assert_stands(&self) -> Result<(), UpstreamError> {
+        let ping = Request::builder().uri("/_ping").header("host", "docker").body(Full::default());
+        let ping = ping.map_err(|e| UpstreamError::Unreachable(e.to_string()))?;
+        let answer = self.connect().await?.send_request(ping).await;
+        answer.map(drop).map_err(|e| UpstreamError::Unreachable(e.to_string()))
     }
 
     async fn send_unlimited(
         &self,
         mut request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, UpstreamError> {
-        while let Some(mut sender) = self.take() {
+        let asks_whether_it_stands = request.uri().path().ends_with("/version");
+        while let Some(mut sender) = (!asks_whether_it_stands).then(|| self.take()).flatten() {
             match sender.try_send_request(request).await {
                 Ok(response) => return Ok(self.keep(sender, response)),
                 Err(mut error) => match error.take_message() {
@@ -159,6 +176,14 @@ mod tests {
             }
             assert_eq!(connections.load(Ordering::SeqCst), expected);
         }
+        let (socket, mut request) = (folder.path().join("version.sock"), Request::new(Full::default()));
+        *request.uri_mut() = "/v1.41/version".parse().expect("a path");
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        let connections = fake_docker(listener, usize::MAX);
+        let upstream = Upstream::new(socket);
+        ask(&upstream).await;
+        upstream.send(request, LIMIT).await.expect("an answer");
+        assert_eq!(connections.load(Ordering::SeqCst), 2, "whether it stands is asked on a fresh one");
         let nobody = Upstream::new(folder.path().join("nobody.sock"));
         let answer = nobody.send(Request::new(Full::default()), LIMIT).await;
         assert!(matches!(answer, Err(UpstreamError::Unreachable(_))));

@@ -12,13 +12,15 @@ use tokio::time::Instant;
 
 use super::context::{Trouble, blocking};
 use super::flight::{Flight, View, container, evidence};
+use super::memory;
 use crate::blueprint::container_spec;
 use crate::engine::{ContainerInfo, ContainerSpec, EngineError};
 use crate::instance_app::Registered;
 use crate::isolation::Verdict;
 use crate::lifecycle::Container;
+use crate::manifest::Manifest;
 use crate::model::{Actor, Change, Entry, Goal, Instance, Place, Stage};
-use crate::store::Update;
+use crate::store::{Blame, Update};
 
 /// Between two looks at a container that is being waited for.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(250);
@@ -51,10 +53,12 @@ impl Flight {
             ..Update::default()
         };
         let (files, mcp) = (context.files.clone(), context.config.outlook.clone());
-        let (id, uid) = (instance.id, instance.uid);
+        let (id, uid, manifest) = (instance.id, instance.uid, Manifest::from(&instance));
         let (network, folders, route, row) = tokio::join!(
             context.ensure_network(place.shard),
-            blocking(move || files.prepare(id, uid, mcp.as_ref())),
+            blocking(move || {
+                files.prepare(id, uid, mcp.as_ref()).and_then(|()| files.write_manifest(&manifest))
+            }),
             context.sync_route(&instance),
             context.store.apply(self.id, &update),
         );
@@ -131,6 +135,7 @@ impl Flight {
 
     /// The next container is another: no pooled connection may be shared with the one that is gone.
     pub(super) async fn new_generation(&mut self, view: &View) -> Result<(), Trouble> {
+        self.remove_renamed(view).await?;
         let generation = view.instance.generation + 1;
         let update = Update { generation: Some(generation), made: Some(false), ..Update::default() };
         self.context.store.apply(self.id, &update).await?;
@@ -210,13 +215,16 @@ impl Flight {
                 return Err(Trouble::Failed("the container was removed while it started".to_owned()));
             };
             if container(info.state) == Container::Stopped {
+                // A Docker that shuts down stops everything: that is no fault of the app.
+                self.context.engine.ping().await?;
                 let evidence = evidence(info.state).unwrap_or_else(|| "no exit code".to_owned());
-                return Err(Trouble::Failed(format!("the app ended while it started: {evidence}")));
+                let evidence = memory::in_words(&evidence, instance.limits);
+                return Err(Trouble::Broken(format!("the app ended while it started: {evidence}")));
             }
             if Instant::now() >= until {
                 let seconds = self.context.timings.ready.as_secs();
                 let reason = format!("the app did not answer GET /api/health within {seconds} s");
-                return Err(Trouble::Failed(reason));
+                return Err(Trouble::Broken(reason));
             }
         }
     }
@@ -285,12 +293,16 @@ impl Flight {
         if instance.change == Change::UpgradeTry {
             self.remove_previous_container(instance).await?;
         }
+        if matches!(instance.change, Change::UpgradeTry | Change::UpgradeReturn) {
+            self.tidy_snapshots().await?;
+        }
         let update = Update {
             state: Some((InstanceState::Ready, None)),
             change: Some((instance.change, Change::None)),
             // It serves, so it was made: a crash between the two may have kept that from the record.
             made: Some(true),
             ready: true,
+            nap: Some(false),
             provider: provider.as_ref().map(Option::as_ref),
             previous_image: match instance.change {
                 // While it was tried, the target's place held the image before.
@@ -308,15 +320,18 @@ impl Flight {
     }
 
     /// It fell over or vanished while it should serve.
-    pub(super) async fn note_loss(&mut self) -> Result<(), Trouble> {
+    pub(super) async fn note_loss(&mut self, view: &View) -> Result<(), Trouble> {
         let evidence = self.evidence.clone();
-        let cause = match evidence {
+        let used_up = memory::used_up(view.instance.limits);
+        let cause = match evidence.as_deref() {
+            // Shown until it serves again, and kept in the ledger: its owner can do something about it.
+            Some(memory::USED_UP) => used_up.as_str(),
             Some(_) => "the container ended by itself or was stopped by hand",
             None => "the container was removed behind our back",
         };
         let update = Update {
             state: Some((InstanceState::Starting, Some(cause))),
-            failure: true,
+            failure: Some(Blame::Instance),
             event: Some(Entry { what: "lost", cause, evidence: evidence.as_deref(), actor: Actor::Docker }),
             ..Update::default()
         };
@@ -328,8 +343,9 @@ impl Flight {
     pub(super) async fn halt(&mut self, view: &View) -> Result<(), Trouble> {
         let context = Arc::clone(&self.context);
         let mut instance = view.instance.clone();
+        let full = context.full_disk(&instance);
         let (state, reason) = match instance.goal {
-            Goal::Asleep => (InstanceState::Asleep, None),
+            Goal::Asleep => (InstanceState::Asleep, full.as_deref()),
             Goal::Stopped => (InstanceState::Stopped, Some("stopped on request")),
             _ => (InstanceState::Starting, Some(view.cause())),
         };
@@ -355,8 +371,9 @@ impl Flight {
 
     /// It rests already: that is published.
     pub(super) async fn rest(&mut self, view: &View) -> Result<(), Trouble> {
+        let full = self.context.full_disk(&view.instance);
         let state = match view.instance.goal {
-            Goal::Asleep => (InstanceState::Asleep, None),
+            Goal::Asleep => (InstanceState::Asleep, full.as_deref()),
             _ => (InstanceState::Stopped, Some("stopped on request")),
         };
         let update = Update { state: Some(state), stage: view.stage(Stage::Route), ..Update::default() };
@@ -394,5 +411,8 @@ fn is_same(found: &ContainerInfo, spec: &ContainerSpec) -> bool {
 
 /// One clear sentence for a missing image.
 pub(crate) fn missing_image(name: &str) -> String {
-    format!("the image {name} is not on this machine; build or load it, or set BEAVER_INSTANCE_IMAGE")
+    format!(
+        "the image {name} is not on this machine; fetch it with scripts/pull-image.sh, build or load it, or set \
+         BEAVER_INSTANCE_IMAGE"
+    )
 }

@@ -10,7 +10,8 @@ use service_kit::clock::Clock;
 
 use crate::availability::Availability;
 use crate::config::Config;
-use crate::deps::{Deps, FreeBytes, Timings};
+use crate::deps::{Deps, FreeBytes, HostRoutes, Timings};
+use crate::disk_use;
 use crate::engine::{Engine, EngineError};
 use crate::fault::FaultPoints;
 use crate::instance_app::InstanceApp;
@@ -47,6 +48,7 @@ pub struct Context {
     /// Where a test stops the process.
     pub faults: FaultPoints,
     free_bytes: Option<FreeBytes>,
+    routes_of_host: HostRoutes,
     networks: Mutex<HashSet<u16>>,
 }
 
@@ -74,6 +76,7 @@ impl Context {
             isolation,
             faults: deps.faults,
             free_bytes: deps.free_bytes,
+            routes_of_host: deps.routes,
             networks: Mutex::default(),
         })
     }
@@ -86,12 +89,27 @@ impl Context {
         }
     }
 
+    /// Text of `/proc/net/route`; blocking, and short.
+    pub fn host_routes(&self) -> String {
+        (self.routes_of_host)()
+    }
+
     /// Why nothing new may be made for want of space.
     pub fn disk_full(&self) -> Option<String> {
         let free = self.free_bytes().ok()?;
         (free < WATERMARK_BYTES).then(|| {
             format!("only {} MiB are free on the disk; {} MiB are needed", free >> 20, WATERMARK_BYTES >> 20)
         })
+    }
+
+    /// Bytes that an instance may have below `data/`: a limit that was raised since holds for it too.
+    pub fn disk_limit(&self, instance: &Instance) -> u64 {
+        instance.limits.disk_bytes.max(self.config.limits.disk_bytes)
+    }
+
+    /// Why an instance may not wake by itself for want of space; as of the last measurement.
+    pub fn full_disk(&self, instance: &Instance) -> Option<String> {
+        disk_use::full(instance.disk?.bytes, self.disk_limit(instance))
     }
 
     /// Makes the network of a shard, once as long as Docker runs.
@@ -137,6 +155,8 @@ pub(super) enum Trouble {
     Later(String, Duration),
     /// Trying again will not help.
     Failed(String),
+    /// The app did not come up.
+    Broken(String),
     /// Somebody wants something else.
     Interrupted,
     /// The database failed.
@@ -153,7 +173,9 @@ impl From<EngineError> for Trouble {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Unreachable(_) => Self::Docker(error.to_string()),
-            EngineError::TimedOut(_) => Self::Later(error.to_string(), Duration::from_secs(2)),
+            EngineError::TimedOut(_) | EngineError::Closing(_) => {
+                Self::Later(error.to_string(), Duration::from_secs(2))
+            }
             error => Self::Failed(error.to_string()),
         }
     }

@@ -11,10 +11,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Trouble, blocking};
+use super::memory;
 use crate::engine::ContainerState;
 use crate::lifecycle::{Container, Desired, Observed, Policy, Step, next_step};
 use crate::model::{Actor, Change, Goal, Instance, Operation, Stage, kind_str};
-use crate::store::Update;
+use crate::store::{Blame, Failures, Update};
 
 /// How a flight ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +104,8 @@ impl Flight {
                 Trouble::Interrupted => return Outcome::Again(Duration::ZERO),
                 Trouble::Docker(reason) => self.docker_away(&view, &reason).await,
                 Trouble::Later(reason, pause) => self.wait(&view, &reason, pause).await,
-                Trouble::Failed(reason) => self.failed(&view, &reason, "failed").await,
+                Trouble::Failed(reason) => self.failed(&view, &reason, "failed", Blame::Instance).await,
+                Trouble::Broken(reason) => self.failed(&view, &reason, "failed", Blame::Image).await,
                 trouble @ Trouble::Store(_) => Err(trouble),
             };
             match outcome {
@@ -136,12 +138,17 @@ impl Flight {
             return Ok(outcome);
         }
         let container = self.observe(&view.instance).await?;
-        let failures = self.context.store.failures(self.id).await?;
+        // Somebody who asks is served whatever happened before, so nothing need be looked up.
+        let failures = match view.operation {
+            Some(_) => Failures::default(),
+            None => self.context.store.failures(self.id).await?,
+        };
         let instance = &view.instance;
         let policy = Policy {
             asked: view.operation.is_some(),
             recent_failures: failures.recent,
             last_failure: failures.last,
+            image_failures: failures.image,
             back_off_ms: i64::try_from(self.context.timings.back_off.as_millis()).unwrap_or(i64::MAX),
         };
         let observed = Observed {
@@ -152,7 +159,7 @@ impl Flight {
             registered: instance.owner_registered,
             erased: instance.deleted_at.is_some(),
         };
-        let desired = Desired { goal: instance.goal, change: instance.change };
+        let desired = Desired { goal: instance.goal, change: instance.change, nap: instance.nap };
         let step = next_step(desired, observed, &policy, self.context.clock.now_ms());
         tracing::debug!(instance = %self.id, ?desired, ?observed, ?step, "next step");
         self.known = None;
@@ -169,9 +176,12 @@ impl Flight {
             Step::AwaitReady => self.await_ready(view).await?,
             Step::RegisterOwner => self.register_owner(view).await?,
             Step::Commit => self.commit(view).await?,
-            Step::NoteLoss => self.note_loss().await?,
+            Step::NoteLoss => self.note_loss(view).await?,
             Step::Halt => self.halt(view).await?,
             Step::Rest => self.rest(view).await?,
+            Step::Freeze => self.freeze(view).await?,
+            Step::Thaw => self.thaw(view).await?,
+            Step::EndNap => self.end_nap(view).await?,
             Step::EndRestart => self.change(view, Change::Restart, Change::None, Stage::Ready).await?,
             Step::SwapConfig => self.swap_config(view).await?,
             Step::TryConfig => {
@@ -179,15 +189,12 @@ impl Flight {
             }
             Step::RestoreConfig => self.restore_config(view).await?,
             Step::Snapshot => self.snapshot(view).await?,
+            Step::ReplaceData => self.replace_data(view).await?,
             Step::RemoveContainer => self.remove_container(view).await?,
             Step::RestoreData => self.restore_data(view).await?,
             Step::TakeBack => self.take_back(view).await?,
             Step::Erase => self.erase(view).await?,
-            Step::GiveUp => {
-                let reason =
-                    "it fell over 5 times within 10 minutes and is left stopped; start it to try again";
-                self.publish_failed(view, reason).await?;
-            }
+            Step::GiveUp(breaker) => self.give_up(view, breaker).await?,
         }
         Ok(None)
     }
@@ -210,7 +217,7 @@ impl Flight {
         if self.context.clock.now_ms() > operation.deadline {
             let waited = operation.waiting.as_deref().unwrap_or("it took too long");
             let reason = format!("the time for it ran out: {waited}");
-            return self.failed(view, &reason, "failed").await.map(Some);
+            return self.failed(view, &reason, "failed", Blame::Instance).await.map(Some);
         }
         Ok(None)
     }
@@ -224,7 +231,8 @@ impl Flight {
             OperationKind::Register if instance.ever_ready => operation.undo.unwrap_or(Goal::Stopped),
             OperationKind::Restart => instance.goal,
             _ => {
-                return self.failed(view, "cancelled on request", "cancelled").await.map(drop);
+                let reason = "cancelled on request";
+                return self.failed(view, reason, "cancelled", Blame::Instance).await.map(drop);
             }
         };
         let update = Update {
@@ -294,7 +302,7 @@ pub(super) fn container(state: ContainerState) -> Container {
 /// What shows why it does not run.
 pub(super) fn evidence(state: ContainerState) -> Option<String> {
     match state {
-        ContainerState::Exited { oom_killed: true, .. } => Some("it used up its memory".to_owned()),
+        ContainerState::Exited { oom_killed: true, .. } => Some(memory::USED_UP.to_owned()),
         ContainerState::Exited { code, .. } => Some(format!("exit code {code}")),
         _ => None,
     }

@@ -7,6 +7,8 @@ mod bring_up;
 mod configure;
 mod context;
 mod flight;
+mod memory;
+mod nap;
 mod queue;
 mod remove;
 mod setbacks;
@@ -22,6 +24,7 @@ use futures_util::StreamExt as _;
 use service_kit::lifecycle::Lifecycle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use bring_up::missing_image;
@@ -73,6 +76,7 @@ impl Reconciler {
             blocked: HashSet::new(),
             sweeping: false,
             sweep_again: false,
+            catching_up: Some(CatchingUp { since: Instant::now(), looked_at: None }),
             stopping: lifecycle.stopping(),
         };
         lifecycle.spawn_critical("reconciler", task.run());
@@ -120,6 +124,9 @@ async fn listen(reconciler: Reconciler, context: Arc<Context>) {
             match event {
                 Ok(event) => {
                     tracing::debug!(instance = %event.instance_id, action = event.action, "Docker's event");
+                    if event.action == "oom" {
+                        memory::note_oom(&context, event.instance_id).await;
+                    }
                     let _ = reconciler.sender.send(Message::Hint(event.instance_id));
                 }
                 Err(error) => {
@@ -162,7 +169,16 @@ struct Task {
     sweeping: bool,
     /// Somebody asked for a sweep while one was under way.
     sweep_again: bool,
+    /// Until everything was looked at once since the start.
+    catching_up: Option<CatchingUp>,
     stopping: CancellationToken,
+}
+
+/// The way from the start to the first moment at which nothing is left to do.
+struct CatchingUp {
+    since: Instant,
+    /// Instances that needed a look, once the first sweep has told.
+    looked_at: Option<usize>,
 }
 
 impl Task {
@@ -171,6 +187,7 @@ impl Task {
         let stopping = self.stopping.clone();
         loop {
             self.take_off();
+            self.tell_caught_up();
             tokio::select! {
                 () = stopping.cancelled() => break,
                 Some(message) = self.receiver.recv() => self.heed(message),
@@ -192,6 +209,18 @@ impl Task {
 
     fn with_queue<T>(&self, work: impl FnOnce(&mut Queue) -> T) -> T {
         work(&mut self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Says once that the state of the machine is what the database wants.
+    fn tell_caught_up(&mut self) {
+        let at_rest = self.flights.is_empty() && !self.sweeping;
+        if let Some(CatchingUp { since, looked_at: Some(looked_at) }) = self.catching_up.as_ref()
+            && at_rest
+        {
+            let took_ms = since.elapsed().as_millis();
+            tracing::info!(looked_at, took_ms, "reconciled: everything was compared with Docker");
+            self.catching_up = None;
+        }
     }
 
     fn take_off(&mut self) {
@@ -236,6 +265,11 @@ impl Task {
             Ok((_, Done::Timer(id))) => self.with_queue(|queue| queue.push(id)),
             Ok((_, Done::Sweep(ids))) => {
                 self.sweeping = false;
+                if let Some(CatchingUp { looked_at: looked_at @ None, .. }) = &mut self.catching_up
+                    && self.context.availability.reason().is_none()
+                {
+                    *looked_at = Some(ids.len());
+                }
                 // Docker has just answered: whoever waited for it goes on.
                 let woken = std::mem::take(&mut self.blocked);
                 self.with_queue(|queue| woken.into_iter().chain(ids).for_each(|id| queue.push(id)));

@@ -8,7 +8,7 @@ use control_api::deploy::InstanceState;
 use super::context::{Trouble, blocking};
 use super::flight::{Flight, View};
 use crate::engine::ContainerInfo;
-use crate::model::{Change, Goal, Stage};
+use crate::model::{Actor, Change, Entry, Goal, Stage};
 use crate::store::Update;
 
 impl Flight {
@@ -17,6 +17,24 @@ impl Flight {
         let mut all = self.context.engine.list().await?;
         all.retain(|info| info.labels.as_ref().is_some_and(|labels| labels.instance_id == self.id));
         Ok(all)
+    }
+
+    /// The container of the row's name is gone. One that carries this instance's labels under another name was
+    /// renamed by hand: it holds the address that the next one needs.
+    pub(super) async fn remove_renamed(&self, view: &View) -> Result<(), Trouble> {
+        if matches!(view.instance.change, Change::Upgrade | Change::UpgradeTry | Change::UpgradeBack) {
+            // The container of the other generation is there by right.
+            return Ok(());
+        }
+        for container in self.own_containers().await? {
+            tracing::warn!(instance = %self.id, container = container.name, "it has another name than is planned");
+            let cause = "a container of this instance had a name that was not given to it";
+            let entry =
+                Entry { what: "removed", cause, evidence: Some(&container.name), actor: Actor::Reconciler };
+            self.context.engine.remove(&container.id).await?;
+            self.context.store.record(self.id, &entry).await?;
+        }
+        Ok(())
     }
 
     /// Removes the current container, or all of them where the instance is deleted.
@@ -92,6 +110,8 @@ impl Flight {
             blocking(move || files.purge(id))
                 .await
                 .map_err(|error| context.disk_trouble("the data cannot be removed", &error))?;
+        } else {
+            self.tidy_snapshots().await?;
         }
         context.faults.hit("erase.data").await;
         let cause = if instance.goal == Goal::Purged { "with its data" } else { "its data is kept" };

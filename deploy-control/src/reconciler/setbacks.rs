@@ -6,9 +6,9 @@ use control_api::deploy::{InstanceState, OperationState};
 
 use super::context::Trouble;
 use super::flight::{Flight, Outcome, View};
-use crate::lifecycle::{Aftermath, Hold, after_failure};
+use crate::lifecycle::{Aftermath, Breaker, Hold, after_failure};
 use crate::model::{Actor, Change, Entry, Goal, Instance, Stage};
-use crate::store::Update;
+use crate::store::{Blame, Update};
 
 impl Flight {
     pub(super) async fn hold(&mut self, hold: Hold, view: &View) -> Result<Outcome, Trouble> {
@@ -69,9 +69,14 @@ impl Flight {
         view: &View,
         reason: &str,
         what: &str,
+        blame: Blame,
     ) -> Result<Option<Outcome>, Trouble> {
         tracing::warn!(instance = %self.id, reason, "a step failed");
         let instance = &view.instance;
+        // A configuration that does not work is no fault of the image.
+        let tried = matches!(instance.change, Change::None | Change::Restart | Change::UpgradeTry);
+        let blame = if tried { blame } else { Blame::Instance };
+        let of_image = Some(blame).filter(|blame| *blame == Blame::Image);
         if instance.goal != Goal::Awake {
             // It is still wanted; the operation need not be held open for it.
             if let Some(operation) = &view.operation {
@@ -86,16 +91,17 @@ impl Flight {
                     change: Some((instance.change, to)),
                     verdict: view.operation.as_ref().map(|operation| (operation.id, reason)),
                     stage: view.stage(Stage::PutBack),
+                    failure: of_image,
                     event: Some(view.actor().entry(what, reason)),
                     ..Update::default()
                 };
                 self.context.store.apply(self.id, &update).await?;
             }
-            Aftermath::Fail => self.publish_failed(view, reason).await?,
+            Aftermath::Fail => self.publish_failed(view, reason, of_image).await?,
             Aftermath::Retry => {
                 let update = Update {
                     state: Some((InstanceState::Starting, Some(reason))),
-                    failure: true,
+                    failure: Some(blame),
                     event: Some(Actor::Reconciler.entry("start failed", reason)),
                     ..Update::default()
                 };
@@ -107,7 +113,31 @@ impl Flight {
         Ok(None)
     }
 
-    pub(super) async fn publish_failed(&mut self, view: &View, reason: &str) -> Result<(), Trouble> {
+    /// A breaker is open: it is left as it is until somebody starts it.
+    pub(super) async fn give_up(&mut self, view: &View, breaker: Breaker) -> Result<(), Trouble> {
+        let reason = match breaker {
+            Breaker::Instance => {
+                let last = self.evidence.as_ref().map(|evidence| format!(" (the last time: {evidence})"));
+                format!(
+                    "it fell over 5 times within 10 minutes{} and is left stopped; start it to try again",
+                    last.unwrap_or_default()
+                )
+            }
+            Breaker::Image => format!(
+                "its image {} failed to come up 5 times within 10 minutes, here and in other instances, and no \
+                 instance of it is started by itself; start it to try again, or upgrade it to another image",
+                view.instance.image_id.as_deref().unwrap_or("(unknown)")
+            ),
+        };
+        self.publish_failed(view, &reason, None).await
+    }
+
+    async fn publish_failed(
+        &mut self,
+        view: &View,
+        reason: &str,
+        failure: Option<Blame>,
+    ) -> Result<(), Trouble> {
         let instance = &view.instance;
         self.stop_quietly(instance).await?;
         let evidence = self.evidence.clone();
@@ -115,6 +145,7 @@ impl Flight {
             state: Some((InstanceState::Failed, Some(reason))),
             change: Some((instance.change, Change::None)),
             verdict: view.operation.as_ref().map(|operation| (operation.id, reason)),
+            failure,
             event: Some(Entry {
                 what: "given up",
                 cause: reason,

@@ -40,6 +40,7 @@ pub(super) async fn sweep(context: &Context, at_work: impl Fn(InstanceId) -> boo
     // Oldest first: ids are in the order of time.
     found.sort_unstable();
     found.dedup();
+    tracing::debug!(to_look_at = found.len(), "compared with Docker's list");
     found
 }
 
@@ -69,8 +70,9 @@ fn needs_a_look(context: &Context, instance: &Instance, list: &HashMap<&str, &Co
         registered: instance.owner_registered,
         erased: instance.deleted_at.is_some(),
     };
-    let policy = Policy { asked: false, recent_failures: 0, last_failure: 0, back_off_ms: 0 };
-    let desired = Desired { goal: instance.goal, change: instance.change };
+    let policy =
+        Policy { asked: false, recent_failures: 0, last_failure: 0, image_failures: 0, back_off_ms: 0 };
+    let desired = Desired { goal: instance.goal, change: instance.change, nap: instance.nap };
     next_step(desired, observed, &policy, context.clock.now_ms()) != Step::Settled
 }
 
@@ -116,6 +118,6 @@ fn is_wanted(instance: &Instance, generation: u64) -> bool {
         // The delete's own flight removes them.
         return true;
     }
-    let upgrading = matches!(instance.change, Change::UpgradeTry | Change::UpgradeBack);
+    let upgrading = matches!(instance.change, Change::Restore | Change::UpgradeTry | Change::UpgradeBack);
     generation == instance.generation || (upgrading && generation + 1 == instance.generation)
 }

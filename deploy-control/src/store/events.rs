@@ -49,7 +49,7 @@ pub(super) async fn record(
 impl Store {
     /// Adds an entry.
     pub async fn record(&self, id: InstanceId, entry: &Entry<'_>) -> StoreResult<()> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         record(&mut tx, &id.to_string(), entry, self.now()).await?;
         tx.commit().await?;
         self.changed();
@@ -64,6 +64,22 @@ impl Store {
             "SELECT seq, at, what, cause, evidence, actor FROM events
              WHERE instance_id = ? ORDER BY seq DESC LIMIT ?",
             id,
+            limit
+        )
+        .fetch_all(self.db.reader())
+        .await?;
+        Ok(rows.into_iter().map(EventView::from).collect())
+    }
+
+    /// Entries before `seq`, newest first.
+    pub async fn events_before(&self, id: InstanceId, seq: i64, limit: u32) -> StoreResult<Vec<EventView>> {
+        let id = id.to_string();
+        let rows = sqlx::query_as!(
+            EventRow,
+            "SELECT seq, at, what, cause, evidence, actor FROM events
+             WHERE instance_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+            id,
+            seq,
             limit
         )
         .fetch_all(self.db.reader())

@@ -1,6 +1,8 @@
 //! Reads of instances, and what the router and the housekeeping write about them.
 
-use control_api::deploy::InstanceState;
+use std::collections::HashSet;
+
+use control_api::deploy::{InstanceState, StateCount};
 use control_api::ids::{InstanceId, UserId};
 use control_api::names::{Slug, Username};
 
@@ -105,6 +107,20 @@ impl Store {
         rows.into_iter().map(Instance::try_from).collect()
     }
 
+    /// How many instances that are not deleted are in each state, in the order of the contract.
+    pub async fn count_by_state(&self) -> StoreResult<Vec<StateCount>> {
+        let rows = sqlx::query!(
+            "SELECT state, COUNT(*) AS count FROM instances WHERE deleted_at IS NULL GROUP BY state"
+        )
+        .fetch_all(self.db.reader())
+        .await?;
+        let count = |state: InstanceState| {
+            let row = rows.iter().find(|row| row.state == state.as_str())?;
+            Some(StateCount { state, count: u64::try_from(row.count).unwrap_or(0) })
+        };
+        Ok(InstanceState::ALL.into_iter().filter_map(count).collect())
+    }
+
     /// Every instance that is not deleted: what a sweep compares with Docker's list.
     pub async fn live(&self) -> StoreResult<Vec<Instance>> {
         let rows = sqlx::query_as!(InstanceRow, "SELECT * FROM instances WHERE deleted_at IS NULL")
@@ -113,28 +129,17 @@ impl Store {
         rows.into_iter().map(Instance::try_from).collect()
     }
 
-    /// Instances that are ready, are wanted awake, have no work under way, and were neither used nor started
-    /// since `since`.
-    pub async fn idle_since(&self, since: i64) -> StoreResult<Vec<Instance>> {
-        let rows = sqlx::query_as!(
-            InstanceRow,
-            "SELECT * FROM instances i
-             WHERE deleted_at IS NULL AND state = 'ready' AND desired = 'awake' AND change = 'none'
-               AND COALESCE(last_activity_at, 0) < ?1 AND COALESCE(ready_at, created_at) < ?1
-               AND NOT EXISTS (SELECT 1 FROM operations o
-                               WHERE o.instance_id = i.id AND o.state IN ('queued', 'running'))",
-            since
-        )
-        .fetch_all(self.db.reader())
-        .await?;
-        rows.into_iter().map(Instance::try_from).collect()
+    /// The ids of all that were ever on record.
+    pub async fn known_ids(&self) -> StoreResult<HashSet<InstanceId>> {
+        let ids = sqlx::query_scalar!("SELECT id FROM instances").fetch_all(self.db.reader()).await?;
+        ids.iter().map(|id| parsed("id", id)).collect()
     }
 
     /// Writes down use that the router saw, never backwards and never from the future; and that the router
     /// has reported.
     pub async fn record_activity(&self, uses: &[(InstanceId, i64)]) -> StoreResult<()> {
         let now = self.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         for (id, at) in uses {
             let (id, at) = (id.to_string(), (*at).min(now));
             sqlx::query!(

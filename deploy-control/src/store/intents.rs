@@ -7,7 +7,7 @@ use control_api::ids::{InstanceId, OperationId};
 use super::events::record;
 use super::operations::{NewOperation, active_in, finish_in, insert};
 use super::rows::InstanceRow;
-use super::{Store, StoreError, StoreResult};
+use super::{Store, StoreError, StoreResult, int};
 use crate::model::{Actor, Change, Goal, Instance, Operation, kind_str};
 
 /// What is wanted.
@@ -21,8 +21,12 @@ pub struct Intent<'a> {
     pub goal: Goal,
     /// The change to begin.
     pub change: Change,
+    /// To be frozen, not stopped, where it is to sleep.
+    pub nap: bool,
     /// Where an upgrade goes.
     pub target_image: Option<&'a str>,
+    /// The snapshot whose data an upgrade to an older image brings back.
+    pub restore: Option<u64>,
     /// Who asks.
     pub actor: Actor,
     /// Why, for the ledger.
@@ -62,7 +66,7 @@ impl Store {
     /// Writes down what is wanted. Answers the operation: the new one, or the same one under way.
     pub async fn intend(&self, id: InstanceId, intent: &Intent<'_>) -> StoreResult<OperationId> {
         let (text, now) = (id.to_string(), self.now());
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         let row =
             sqlx::query_as!(InstanceRow, "SELECT * FROM instances WHERE id = ? AND deleted_at IS NULL", text)
                 .fetch_optional(&mut *tx)
@@ -91,14 +95,20 @@ impl Store {
             (_, state) => state,
         };
         let (desired, change, state) = (goal.as_str(), intent.change.as_str(), state.as_str());
+        // One that is wanted awake may be frozen still.
+        let nap = if goal == Goal::Awake { instance.nap } else { intent.nap };
+        let restore = intent.restore.map(int);
         sqlx::query!(
             "UPDATE instances
-             SET desired = ?, change = ?, state = ?, reason = NULL, target_image_id = ?
+             SET desired = ?, change = ?, state = ?, reason = NULL, target_image_id = ?, restore_generation = ?,
+                 nap = ?
              WHERE id = ?",
             desired,
             change,
             state,
             intent.target_image,
+            restore,
+            nap,
             text
         )
         .execute(&mut *tx)
@@ -132,5 +142,6 @@ fn asked(kind: OperationKind) -> &'static str {
         OperationKind::Upgrade => "upgrade asked for",
         OperationKind::Rollback => "rollback asked for",
         OperationKind::Delete => "delete asked for",
+        OperationKind::Pull => "pull asked for",
     }
 }

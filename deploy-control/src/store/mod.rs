@@ -1,12 +1,18 @@
 //! The database: the only place with SQL. Every method is one read or one transaction; after each write the
 //! watchers are told, so that nobody has to poll.
 
+mod condition;
 mod events;
+mod fence;
+mod image_pulls;
 mod instances;
 mod intents;
 mod operations;
 mod orders;
+mod restore;
+mod rollouts;
 mod rows;
+mod snapshots;
 mod update;
 
 use std::path::Path;
@@ -16,11 +22,14 @@ use service_kit::clock::Clock;
 use service_kit::sqlite::{Database, OpenError};
 use tokio::sync::watch;
 
+pub use condition::CpuNote;
+use fence::Fence;
 pub use instances::Page;
 pub use intents::Intent;
 pub use operations::Failures;
 pub use orders::{Order, Ordered};
-pub use update::Update;
+pub use rollouts::MemberNews;
+pub use update::{Blame, SnapshotNews, Update};
 
 /// How long an address rests before another instance may have it.
 pub const ADDRESS_QUARANTINE_MS: i64 = 10 * 60 * 1000;
@@ -48,6 +57,9 @@ pub enum StoreError {
     /// Another operation is at work.
     #[error("operation {0} is at work")]
     InProgress(control_api::ids::OperationId),
+    /// Another process has taken the database over since: what this one knows may be old.
+    #[error("another deploy-control has taken this database over")]
+    Fenced,
     /// The instance is being removed for good; afterwards a new one can be made.
     #[error("the instance is being removed")]
     BeingRemoved,
@@ -62,13 +74,18 @@ pub struct Store {
     db: Database,
     clock: Clock,
     changes: Arc<watch::Sender<u64>>,
+    fence: Fence,
 }
 
 impl Store {
-    /// Opens (or makes) the file and brings its schema up to date.
+    /// Opens (or makes) the file, brings its schema up to date and takes it over: whoever had it before can
+    /// write no more.
     pub async fn open(path: &Path, clock: Clock) -> Result<Self, OpenError> {
         let db = Database::open(path, &sqlx::migrate!()).await?;
-        Ok(Self { db, clock, changes: Arc::new(watch::Sender::new(0)) })
+        let fence = Fence::take(&db)
+            .await
+            .map_err(|source| OpenError::Open { path: path.display().to_string(), source })?;
+        Ok(Self { db, clock, changes: Arc::new(watch::Sender::new(0)), fence })
     }
 
     /// Told after every write; the number has no meaning.

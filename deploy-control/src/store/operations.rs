@@ -7,7 +7,7 @@ use sqlx::{Sqlite, Transaction};
 use super::events::record;
 use super::rows::{OperationRow, parsed};
 use super::{Store, StoreResult};
-use crate::lifecycle::BREAKER_WINDOW_MS;
+use crate::lifecycle::{BREAKER_SHARE, BREAKER_WINDOW_MS};
 use crate::model::{Actor, Goal, OPERATION_STATES, Operation, Stage, kind_str};
 
 /// How often an instance fell over lately.
@@ -17,6 +17,8 @@ pub struct Failures {
     pub recent: u32,
     /// The last of them.
     pub last: i64,
+    /// Failed starts of its image, by all its instances, each counted [`BREAKER_SHARE`] times at most.
+    pub image: u32,
 }
 
 /// An operation that is to be made.
@@ -145,6 +147,7 @@ impl Store {
     /// count against its deadline.
     pub async fn wait(&self, id: OperationId, reason: &str, extend: bool) -> StoreResult<()> {
         let (id, now) = (id.to_string(), self.now());
+        let mut tx = self.begin().await?;
         sqlx::query!(
             "UPDATE operations
              SET waiting = ?1, deadline = CASE WHEN ?2 THEN MAX(deadline, ?3 + allowance) ELSE deadline END
@@ -154,8 +157,9 @@ impl Store {
             now,
             id
         )
-        .execute(self.db.writer())
+        .execute(&mut *tx)
         .await?;
+        tx.commit().await?;
         self.changed();
         Ok(())
     }
@@ -181,7 +185,7 @@ impl Store {
         verdict: Option<&str>,
     ) -> StoreResult<()> {
         let now = self.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         finish_in(&mut tx, operation.id, state, verdict, now).await?;
         let what = match state {
             OperationState::Failed => Some("failed"),
@@ -199,7 +203,7 @@ impl Store {
         Ok(())
     }
 
-    /// How often the instance fell over lately.
+    /// How often the instance fell over lately, and how often its image did not come up.
     pub async fn failures(&self, instance: InstanceId) -> StoreResult<Failures> {
         let (id, since) = (instance.to_string(), self.now() - BREAKER_WINDOW_MS);
         let row = sqlx::query!(
@@ -210,6 +214,18 @@ impl Store {
         )
         .fetch_one(self.db.reader())
         .await?;
-        Ok(Failures { recent: u32::try_from(row.count).unwrap_or(u32::MAX), last: row.last })
+        let image = sqlx::query_scalar!(
+            r#"SELECT COALESCE(SUM(MIN(n, ?)), 0) AS "count!: i64" FROM (
+                   SELECT COUNT(*) AS n FROM failures
+                   WHERE image_id = (SELECT image_id FROM instances WHERE id = ?) AND at > ?
+                   GROUP BY instance_id)"#,
+            BREAKER_SHARE,
+            id,
+            since
+        )
+        .fetch_one(self.db.reader())
+        .await?;
+        let count = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
+        Ok(Failures { recent: count(row.count), last: row.last, image: count(image) })
     }
 }

@@ -56,7 +56,7 @@ impl Store {
     /// data kept, again.
     pub async fn order(&self, order: &Order<'_>) -> StoreResult<Ordered> {
         let now = self.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         let owner = order.owner.to_string();
         let row = sqlx::query_as!(
             InstanceRow,
@@ -211,7 +211,12 @@ async fn check_quarantine(tx: &mut Tx, slug: &Slug, owner: UserId, now: i64) -> 
 }
 
 /// The address that has rested longest, or else one that was never used.
-async fn take_address(tx: &mut Tx, instance: &str, plan: &AddressPlan, now: i64) -> StoreResult<()> {
+pub(super) async fn take_address(
+    tx: &mut Tx,
+    instance: &str,
+    plan: &AddressPlan,
+    now: i64,
+) -> StoreResult<()> {
     let rested = sqlx::query!(
         "SELECT address, shard FROM addresses
          WHERE instance_id IS NULL AND free_at <= ? ORDER BY free_at LIMIT 1",

@@ -6,7 +6,7 @@ use control_api::deploy::{OperationKind, OperationState, ProviderSummary};
 
 use super::StoreError;
 use crate::engine::Limits;
-use crate::model::{Instance, KINDS, OPERATION_STATES, Operation, Place, kind_str};
+use crate::model::{CpuSample, DiskUse, Instance, KINDS, OPERATION_STATES, Operation, Place, kind_str};
 
 /// A row of `instances`.
 pub(super) struct InstanceRow {
@@ -46,6 +46,14 @@ pub(super) struct InstanceRow {
     pub(super) ready_at: Option<i64>,
     pub(super) last_activity_at: Option<i64>,
     pub(super) deleted_at: Option<i64>,
+    pub(super) nap: i64,
+    pub(super) keep_awake_until: Option<i64>,
+    pub(super) cpu_total_ns: Option<i64>,
+    pub(super) cpu_sampled_at: Option<i64>,
+    pub(super) cpu_busy_at: Option<i64>,
+    pub(super) disk_used_bytes: Option<i64>,
+    pub(super) disk_measured_at: Option<i64>,
+    pub(super) restore_generation: Option<i64>,
 }
 
 /// A row of `operations`.
@@ -92,6 +100,15 @@ impl TryFrom<InstanceRow> for Instance {
             model: row.provider_model,
             base_url: row.provider_base_url,
         });
+        let cpu = match (row.cpu_total_ns, row.cpu_sampled_at) {
+            (Some(total_ns), Some(at)) => Some(CpuSample { total_ns: number("cpu_total_ns", total_ns)?, at }),
+            _ => None,
+        };
+        let disk = match (row.disk_used_bytes, row.disk_measured_at) {
+            (Some(bytes), Some(at)) => Some(DiskUse { bytes: number("disk_used_bytes", bytes)?, at }),
+            _ => None,
+        };
+        let restore = row.restore_generation.map(|n| number("restore_generation", n)).transpose()?;
         Ok(Self {
             id: parsed("id", &row.id)?,
             slug: parsed("slug", &row.slug)?,
@@ -122,6 +139,12 @@ impl TryFrom<InstanceRow> for Instance {
             ready_at: row.ready_at,
             last_activity_at: row.last_activity_at,
             deleted_at: row.deleted_at,
+            nap: row.nap != 0,
+            keep_awake_until: row.keep_awake_until,
+            cpu,
+            cpu_busy_at: row.cpu_busy_at,
+            disk,
+            restore_generation: restore,
         })
     }
 }
@@ -134,7 +157,7 @@ impl TryFrom<OperationRow> for Operation {
             id: parsed("id", &row.id)?,
             instance_id: parsed("instance_id", &row.instance_id)?,
             kind: kind(&row.kind)?,
-            state: state(&row.state)?,
+            state: operation_state(&row.state)?,
             stage: parsed("step", &row.step)?,
             actor: parsed("actor", &row.actor)?,
             undo: row.undo.as_deref().map(|text| parsed("undo", text)).transpose()?,
@@ -154,7 +177,8 @@ fn kind(text: &str) -> Result<OperationKind, StoreError> {
     found.ok_or_else(|| StoreError::Corrupt(format!("kind holds {text:?}")))
 }
 
-fn state(text: &str) -> Result<OperationState, StoreError> {
+/// State of an operation.
+pub(super) fn operation_state(text: &str) -> Result<OperationState, StoreError> {
     let found = OPERATION_STATES.into_iter().find(|(_, name)| *name == text);
     found.map(|(state, _)| state).ok_or_else(|| StoreError::Corrupt(format!("state holds {text:?}")))
 }

@@ -5,12 +5,12 @@ use control_api::deploy::{InstanceState, ProviderSummary};
 use control_api::ids::{InstanceId, OperationId};
 
 use super::events::record;
+use super::snapshots::{forget_snapshots, note_snapshot};
 use super::{ADDRESS_QUARANTINE_MS, SLUG_QUARANTINE_MS, Store, StoreResult, int};
 use crate::model::{Change, Entry, Goal, Instance, Stage};
 
 /// The outcome of a step; whatever is `None` stays as it is.
 #[derive(Clone, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a column or a table of its own")]
 pub struct Update<'a> {
     /// What is published, and why it is so.
     pub state: Option<(InstanceState, Option<&'a str>)>,
@@ -30,14 +30,18 @@ pub struct Update<'a> {
     pub target_image: Option<&'a str>,
     /// What the container was made from.
     pub spec_hash: Option<&'a str>,
+    /// Whether it is frozen by us, or to be.
+    pub nap: Option<bool>,
     /// The app knows its owner.
     pub registered: bool,
     /// It serves: sets `ready_at` and `ever_ready`.
     pub ready: bool,
     /// The provider as the configuration file says.
     pub provider: Option<Option<&'a ProviderSummary>>,
-    /// It fell over.
-    pub failure: bool,
+    /// It fell over, and what is to blame.
+    pub failure: Option<Blame>,
+    /// A copy of the data was taken, or is of no use any more.
+    pub snapshot: Option<SnapshotNews<'a>>,
     /// The address goes back into quarantine.
     pub release: bool,
     /// How far the operation is; begins it where it was queued, and ends its waiting.
@@ -48,17 +52,45 @@ pub struct Update<'a> {
     pub event: Option<Entry<'a>>,
 }
 
+/// What a failure is counted against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The instance alone: it served before, or what it was told is at fault.
+    Instance,
+    /// Its image too: the app did not come up.
+    Image,
+}
+
+/// What became of a copy of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotNews<'a> {
+    /// It is whole and on disk.
+    Taken {
+        /// Its number.
+        generation: u64,
+        /// What ran until then.
+        image: &'a str,
+        /// Its size.
+        bytes: u64,
+    },
+    /// It is the present data again.
+    Returned {
+        /// Its number.
+        generation: u64,
+    },
+}
+
 impl Store {
     /// Writes the outcome of a step.
     pub async fn apply(&self, id: InstanceId, update: &Update<'_>) -> StoreResult<()> {
         let (id, now) = (id.to_string(), self.now());
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         let (state, reason) = update.state.map_or((None, None), |(s, reason)| (Some(s.as_str()), reason));
         let (from, to) = update.change.map_or((None, None), |(a, b)| (Some(a.as_str()), Some(b.as_str())));
         let (goal_from, goal_to) =
             update.goal.map_or((None, None), |(a, b)| (Some(a.as_str()), Some(b.as_str())));
         let generation = update.generation.map(int);
-        let (made, registered, ready) = (update.made, update.registered, update.ready);
+        let (made, registered, ready, nap) = (update.made, update.registered, update.ready, update.nap);
         let new_provider = update.provider.is_some();
         let provider = update.provider.flatten();
         let (kind, model, base_url) = (
@@ -83,7 +115,10 @@ impl Store {
                  provider_kind = CASE WHEN ?16 THEN ?17 ELSE provider_kind END,
                  provider_model = CASE WHEN ?16 THEN ?18 ELSE provider_model END,
                  provider_base_url = CASE WHEN ?16 THEN ?19 ELSE provider_base_url END,
-                 target_image_id = COALESCE(?20, target_image_id)
+                 target_image_id = COALESCE(?20, target_image_id),
+                 restore_generation =
+                     CASE WHEN change = ?4 AND ?5 = 'none' THEN NULL ELSE restore_generation END,
+                 nap = COALESCE(?21, nap)
              WHERE id = ?1",
             id,
             state,
@@ -104,14 +139,19 @@ impl Store {
             kind,
             model,
             base_url,
-            update.target_image
+            update.target_image,
+            nap
         )
         .execute(&mut *tx)
         .await?;
-        if update.failure {
-            sqlx::query!("INSERT INTO failures (instance_id, at) VALUES (?, ?)", id, now)
-                .execute(&mut *tx)
-                .await?;
+        if let Some(blame) = update.failure {
+            count_failure(&mut tx, &id, blame, now).await?;
+        }
+        if update.ready {
+            clear_image(&mut tx, &id).await?;
+        }
+        if let Some(news) = update.snapshot {
+            note_snapshot(&mut tx, &id, news, now).await?;
         }
         if update.release {
             release_address(&mut tx, &id, now).await?;
@@ -130,14 +170,7 @@ impl Store {
             .await?;
         }
         if let Some((operation, verdict)) = update.verdict {
-            let operation = operation.to_string();
-            sqlx::query!(
-                "UPDATE operations SET verdict = COALESCE(verdict, ?), waiting = NULL WHERE id = ?",
-                verdict,
-                operation
-            )
-            .execute(&mut *tx)
-            .await?;
+            note_verdict(&mut tx, operation, verdict).await?;
         }
         if let Some(entry) = &update.event {
             record(&mut tx, &id, entry, now).await?;
@@ -154,7 +187,7 @@ impl Store {
         let (id, slug, owner) =
             (instance.id.to_string(), instance.slug.as_str(), instance.owner_id.to_string());
         let now = self.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         let desired = instance.goal.as_str();
         let done = sqlx::query!(
             "UPDATE instances
@@ -171,6 +204,9 @@ impl Store {
             return Ok(false);
         }
         release_address(&mut tx, &id, now).await?;
+        if instance.goal == Goal::Purged {
+            forget_snapshots(&mut tx, &id).await?;
+        }
         let free_at = now + SLUG_QUARANTINE_MS;
         sqlx::query!(
             "INSERT INTO slugs (slug, last_owner, free_at) VALUES (?, ?, ?)
@@ -186,6 +222,54 @@ impl Store {
         self.changed();
         Ok(true)
     }
+}
+
+async fn count_failure(
+    tx: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
+    id: &str,
+    blame: Blame,
+    now: i64,
+) -> StoreResult<()> {
+    let image = blame == Blame::Image;
+    sqlx::query!(
+        "INSERT INTO failures (instance_id, at, image_id)
+         SELECT id, ?, CASE WHEN ? THEN image_id END FROM instances WHERE id = ?",
+        now,
+        image,
+        id
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Whatever was the matter with the image: it comes up.
+async fn clear_image(tx: &mut sqlx::Transaction<'static, sqlx::Sqlite>, id: &str) -> StoreResult<()> {
+    sqlx::query!(
+        "UPDATE failures SET image_id = NULL
+         WHERE image_id = (SELECT image_id FROM instances WHERE id = ?)",
+        id
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Why an operation will end as failed: the first reason stays.
+async fn note_verdict(
+    tx: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
+    operation: OperationId,
+    verdict: &str,
+) -> StoreResult<()> {
+    let operation = operation.to_string();
+    sqlx::query!(
+        "UPDATE operations SET verdict = COALESCE(verdict, ?), waiting = NULL WHERE id = ?",
+        verdict,
+        operation
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 async fn release_address(

@@ -30,7 +30,7 @@ async fn the_file_is_written_the_container_restarted_and_the_key_told_to_nobody(
     assert_eq!(config["provider"]["api_key"], "sk-s3cret");
     assert_eq!(config["mcp_servers"][0]["url"], "http://10.9.9.9:1234/mcp");
     assert_eq!(config["mcp_servers"][0]["id"], "outlook_mcp");
-    assert_eq!(world.files(id), ["config.json", "data"], "nothing is left beside it");
+    assert_eq!(world.files(id), ["config.json", "data", "instance.json"], "nothing is left beside it");
     let calls = world.engine.calls();
     assert_eq!(calls.iter().filter(|call| call.starts_with("start")).count(), 2, "{calls:?}");
     let database = std::fs::read(world.runtime().join("deploy/deploy.sqlite")).expect("the file");
@@ -56,7 +56,7 @@ async fn a_provider_that_does_not_work_is_put_back() {
     assert_eq!(view.state, InstanceState::Ready);
     assert_eq!(view.provider.expect("a provider").model.as_deref(), Some("m1"));
     assert_eq!(world.config_json(id)["provider"]["model"], "m1");
-    assert_eq!(world.files(id), ["config.json", "data"]);
+    assert_eq!(world.files(id), ["config.json", "data", "instance.json"]);
     let newest = app.app.requests.context.store.newest_operation(id).await.expect("read").expect("one");
     assert_eq!(app.until_final(newest).await.state, OperationState::Failed);
     assert!(app.stop().await);
@@ -102,6 +102,6 @@ async fn two_at_once_come_one_after_the_other() {
     assert_eq!((a.status().as_u16(), b.status().as_u16()), (200, 200));
     let shown = app.view(id).await.provider.expect("a provider").model.expect("a model");
     assert_eq!(world.config_json(id)["provider"]["model"], shown);
-    assert_eq!(world.files(id), ["config.json", "data"]);
+    assert_eq!(world.files(id), ["config.json", "data", "instance.json"]);
     assert!(app.stop().await);
 }

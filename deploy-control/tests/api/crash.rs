@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use control_api::deploy::{InstanceState, ListQuery};
+use control_api::deploy::{InstanceState, ListQuery, OperationState};
 use control_api::ids::{InstanceId, OperationId, UserId};
 use deploy_control::engine::ContainerState;
 use deploy_control::fault::{self, FaultPoints};
+use deploy_control::idleness::Rung;
+use deploy_control::requests::Requests;
 use serde_json::json;
 
 use crate::fake_engine::{BROKEN_MODEL, Behaviour};
@@ -21,26 +23,40 @@ enum Way {
     Configure,
     ConfigureFails,
     Sleep,
+    Freeze,
     Wake,
+    Thaw,
     Restart,
     Delete,
     Purge,
     Upgrade,
     UpgradeFails,
+    Rollback,
+    RollbackRestore,
+    RollbackFails,
+    Rollout,
+    RolloutOfSleeper,
 }
 
-const WAYS: [Way; 11] = [
+const WAYS: [Way; 18] = [
     Way::Register,
     Way::RegisterFails,
     Way::Configure,
     Way::ConfigureFails,
     Way::Sleep,
+    Way::Freeze,
     Way::Wake,
+    Way::Thaw,
     Way::Restart,
     Way::Delete,
     Way::Purge,
     Way::Upgrade,
     Way::UpgradeFails,
+    Way::Rollback,
+    Way::RollbackRestore,
+    Way::RollbackFails,
+    Way::Rollout,
+    Way::RolloutOfSleeper,
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -88,7 +104,10 @@ async fn walk_once(way: Way, point: &'static str) -> Walk {
     let id = prepare(way, &world, &app, user).await;
     let before = newest(&app, id).await;
     let reached = world.faults.arm(point);
-    let request = tokio::spawn(begin(way, app.base.clone(), app.http.clone(), user, id));
+    let request = match (way, id) {
+        (Way::Freeze, Some(id)) => tokio::spawn(freeze(app.app.requests.clone(), id)),
+        _ => tokio::spawn(begin(way, app.base.clone(), app.http.clone(), user, id)),
+    };
     let over = async {
         let _ = request.await;
         until("it is settled", async || settled(&app).await).await;
@@ -101,7 +120,9 @@ async fn walk_once(way: Way, point: &'static str) -> Walk {
         assert!(app.stop().await);
         return Walk::Beside;
     }
-    let asked = point == "configure.file-written" || id.is_none() || newest(&app, id).await != before;
+    let rolls = app.app.requests.context.store.rollout_under_way().await.expect("read").is_some();
+    let asked =
+        point == "configure.file-written" || id.is_none() || rolls || newest(&app, id).await != before;
     app.kill().await;
     if !asked {
         return Walk::TooEarly;
@@ -133,14 +154,49 @@ async fn prepare(way: Way, world: &World, app: &Running, user: UserId) -> Option
             assert_eq!(app.post("/api/instances/configure-provider", &body).await.status(), 200);
         }
         Way::Wake => drop(app.act(id, "sleep").await),
+        Way::Rollout | Way::RolloutOfSleeper => {
+            world.engine.image("old", "sha256:one", Behaviour::Good);
+            world.engine.image("app", "sha256:two", Behaviour::Good);
+            if way == Way::RolloutOfSleeper {
+                app.act(id, "sleep").await;
+            }
+        }
+        Way::Thaw => {
+            freeze(app.app.requests.clone(), id).await;
+            app.until_state(id, InstanceState::Asleep).await;
+            until("it is frozen", async || settled(app).await).await;
+        }
         Way::Upgrade | Way::UpgradeFails => {
             let next = if way == Way::Upgrade { Behaviour::Good } else { Behaviour::Exits };
             world.engine.image("old", "sha256:one", Behaviour::Good);
             world.engine.image("app", "sha256:two", next);
         }
+        Way::Rollback | Way::RollbackRestore | Way::RollbackFails => {
+            prepare_rollback(way, world, app, id).await;
+        }
         _ => {}
     }
     Some(id)
+}
+
+/// An upgrade that went well, with data before it and after; the one that the rollback should leave is `kept`.
+async fn prepare_rollback(way: Way, world: &World, app: &Running, id: InstanceId) {
+    let note = world.runtime().join(format!("instances/{id}/data/note"));
+    let (old, new) = if way == Way::RollbackRestore { ("kept", "lost") } else { ("lost", "kept") };
+    std::fs::write(&note, old).expect("written");
+    world.engine.image("old", "sha256:one", Behaviour::Good);
+    world.engine.image("app", "sha256:two", Behaviour::Good);
+    assert_eq!(app.act(id, "upgrade").await.state, OperationState::Succeeded);
+    std::fs::write(&note, new).expect("written");
+    if way == Way::RollbackFails {
+        world.engine.image("old", "sha256:one", Behaviour::Exits);
+    }
+}
+
+/// Puts it on the first rung of the sleep ladder, as the housekeeping does.
+async fn freeze(requests: Requests, id: InstanceId) {
+    let instance = requests.live(id).await.expect("an instance");
+    let _ = requests.go_down(&instance, Rung::Freeze).await;
 }
 
 /// Sends the request; its answer may never come.
@@ -164,9 +220,15 @@ async fn begin(way: Way, base: String, http: reqwest::Client, user: UserId, id: 
         Way::Configure => configure("new"),
         Way::ConfigureFails => configure(BROKEN_MODEL),
         Way::Sleep => post(format!("/api/instances/{id}/sleep"), json!({})),
-        Way::Wake => post("/api/instances/resolve".to_owned(), json!({ "slug": "alice" })),
+        Way::Wake | Way::Thaw => post("/api/instances/resolve".to_owned(), json!({ "slug": "alice" })),
         Way::Restart => post(format!("/api/instances/{id}/restart"), json!({})),
         Way::Upgrade | Way::UpgradeFails => post(format!("/api/instances/{id}/upgrade"), json!({})),
+        Way::Rollout | Way::RolloutOfSleeper => post("/api/rollouts".to_owned(), json!({})),
+        Way::Rollback => post(format!("/api/instances/{id}/rollback"), json!({})),
+        Way::RollbackRestore | Way::RollbackFails => {
+            post(format!("/api/instances/{id}/rollback"), json!({ "snapshot": 1, "data": "restore" }))
+        }
+        Way::Freeze => unreachable!("nobody asks for it"),
         Way::Delete => delete(""),
         Way::Purge => delete("?purge=true"),
     };
@@ -176,7 +238,9 @@ async fn begin(way: Way, base: String, http: reqwest::Client, user: UserId, id: 
 /// No operation is under way and every instance is where it should be.
 async fn settled(app: &Running) -> bool {
     let store = &app.app.requests.context.store;
-    if !store.active_operations().await.expect("read").is_empty() {
+    // The rollout first: it asks for an operation before it ends.
+    let rolls = store.rollout_under_way().await.expect("read").is_some();
+    if rolls || !store.active_operations().await.expect("read").is_empty() {
         return false;
     }
     let rows = store.live().await.expect("read");
@@ -213,7 +277,7 @@ async fn check(way: Way, point: &str, world: &World, app: &Running, user: UserId
         return;
     }
     assert_eq!(containers.len(), 1, "{at}: {containers:?}");
-    assert_eq!(world.files(id), ["config.json", "data"], "{at}");
+    assert_eq!(world.files(id), ["config.json", "data", "instance.json"], "{at}");
     let config = world.config_json(id);
     let (model, shown) =
         (&config["provider"]["model"], view.provider.as_ref().and_then(|p| p.model.as_deref()));
@@ -225,20 +289,49 @@ async fn check(way: Way, point: &str, world: &World, app: &Running, user: UserId
         Way::ConfigureFails => assert_eq!(shown, Some("old"), "{at}"),
         _ => assert_eq!(shown, None, "{at}"),
     }
-    let image = if way == Way::Upgrade { "sha256:two" } else { "sha256:one" };
-    assert_eq!(view.image.as_deref(), Some(image), "{at}");
+    let image = match way {
+        Way::Upgrade | Way::RollbackFails | Way::Rollout | Way::RolloutOfSleeper => "sha256:two",
+        _ => "sha256:one",
+    };
+    assert_eq!(view.image.as_deref(), Some(image), "{at}: {:?}", app.ledger(id).await);
     assert_eq!(containers[0].image_id, image, "{at}");
     if way != Way::Register {
         let note = world.runtime().join(format!("instances/{id}/data/note"));
         assert_eq!(std::fs::read_to_string(note).expect("the data"), "kept", "{at}");
     }
+    check_snapshots(way, &at, world, app, id).await;
     let row = app.app.requests.context.store.live().await.expect("read").remove(0);
     assert!(row.container_made, "{at}: the row does not know of the container");
     let ledger = app.ledger(id).await;
     assert!(!ledger.iter().any(|(what, _)| what == "lost"), "{at}: taken for lost: {ledger:?}");
-    let asleep = way == Way::Sleep;
+    let asleep = matches!(way, Way::Sleep | Way::Freeze | Way::RolloutOfSleeper);
     let expected = if asleep { InstanceState::Asleep } else { InstanceState::Ready };
     assert_eq!(view.state, expected, "{at}");
     assert_eq!(containers[0].state == ContainerState::Running, !asleep, "{at}");
+    assert_eq!(containers[0].state == ContainerState::Paused, way == Way::Freeze, "{at}");
+    assert_eq!(row.nap, way == Way::Freeze, "{at}: only one that is frozen is said to be");
     assert!(world.engine.owner_told(id).is_some(), "{at}");
+}
+
+/// Rows and files agree, and what was there before is there again.
+async fn check_snapshots(way: Way, at: &str, world: &World, app: &Running, id: InstanceId) {
+    let rows = app.app.requests.context.store.snapshots(id).await.expect("read");
+    let mut rows: Vec<u64> = rows.into_iter().map(|snapshot| snapshot.generation).collect();
+    rows.reverse();
+    assert_eq!(world.snapshots(id), rows, "{at}");
+    let expected: &[u64] = match way {
+        Way::Upgrade | Way::RollbackFails | Way::Rollout | Way::RolloutOfSleeper => &[1],
+        Way::Rollback | Way::RollbackRestore => &[1, 2],
+        _ => &[],
+    };
+    assert_eq!(rows, expected, "{at}");
+    let copy = |generation: u64| {
+        let path = world.runtime().join(format!("snapshots/{id}/{generation}/note"));
+        std::fs::read_to_string(path).expect("a copy")
+    };
+    match way {
+        Way::Rollback => assert_eq!((copy(1), copy(2)), ("lost".into(), "kept".into()), "{at}"),
+        Way::RollbackRestore => assert_eq!((copy(1), copy(2)), ("kept".into(), "lost".into()), "{at}"),
+        _ => {}
+    }
 }

@@ -15,10 +15,11 @@ use control_api::ids::InstanceId;
 use control_api::instance::{AppConfig, RegisterOwner};
 use deploy_control::engine::{
     ContainerEvent, ContainerInfo, ContainerSpec, ContainerState, Engine, EngineError, EngineResult,
-    NetworkSpec, OwnLabels, ProbeFinding, ProbeTarget, Usage,
+    LayerProgress, NetworkSpec, OwnLabels, ProbeFinding, ProbeTarget, Usage,
 };
+use deploy_control::image_name::ImageName;
 use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt as _, StreamExt as _};
 use http::StatusCode;
 use tokio::net::TcpListener;
@@ -38,6 +39,17 @@ pub(crate) enum Behaviour {
     Exits,
 }
 
+/// What happens while an image is pulled.
+#[derive(Clone, Debug)]
+pub(crate) enum PullStep {
+    /// A layer is this far.
+    Layer(&'static str, u8),
+    /// The pull ends with an error.
+    Fails(EngineError),
+    /// Nothing comes any more.
+    Hangs,
+}
+
 /// A model of this name makes an app that never answers well.
 pub(crate) const BROKEN_MODEL: &str = "broken";
 
@@ -51,7 +63,10 @@ struct World {
     ports: HashMap<Ipv4Addr, u16>,
     leaks: Option<EngineError>,
     reaches: bool,
-    cpu_percent: f64,
+    /// Processor time that every container has used since it was started.
+    cpu: Duration,
+    cannot_freeze: bool,
+    pulls: Vec<PullStep>,
     made: u64,
     calls: Vec<String>,
 }
@@ -100,6 +115,11 @@ impl FakeEngine {
         self.world().images.remove(name);
     }
 
+    /// What happens at the next pulls.
+    pub(crate) fn set_pull(&self, steps: &[PullStep]) {
+        self.world().pulls = steps.to_vec();
+    }
+
     /// Whether it answers.
     pub(crate) fn set_down(&self, down: bool) {
         self.world().down = down;
@@ -114,13 +134,39 @@ impl FakeEngine {
         self.world().leaks = error;
     }
 
-    pub(crate) fn set_cpu(&self, percent: f64) {
-        self.world().cpu_percent = percent;
+    /// Every container works for so long.
+    pub(crate) fn work(&self, time: Duration) {
+        self.world().cpu += time;
+    }
+
+    /// The kernel cannot freeze containers.
+    pub(crate) fn cannot_freeze(&self) {
+        self.world().cannot_freeze = true;
+    }
+
+    /// Somebody freezes a container by hand.
+    pub(crate) fn freeze(&self, name: &str) {
+        let mut world = self.world();
+        let container = world.containers.get_mut(name).expect("a container");
+        container.info.state = ContainerState::Paused;
+        let id = container.info.labels.as_ref().map(|labels| labels.instance_id);
+        drop(world);
+        self.tell(id, "pause", None);
+    }
+
+    /// The kernel ends a process in a container for want of memory; the container goes on.
+    pub(crate) fn out_of_memory(&self, id: InstanceId) {
+        self.tell(Some(id), "oom", None);
     }
 
     /// Names and states of all containers.
     pub(crate) fn containers(&self) -> Vec<ContainerInfo> {
         self.world().containers.values().map(|container| container.info.clone()).collect()
+    }
+
+    /// Names of the networks.
+    pub(crate) fn networks(&self) -> HashSet<String> {
+        self.world().networks.clone()
     }
 
     /// Calls that changed something, in order.
@@ -244,12 +290,13 @@ async fn register(State(app): State<AppState>, axum::Json(body): axum::Json<Regi
 
 fn stop(world: &mut World, name: &str, state: ContainerState) -> Option<InstanceId> {
     let container = world.containers.get_mut(name)?;
+    container.info.state = state;
     if let Some(server) = container.server.take() {
         server.abort();
-    }
-    container.info.state = state;
-    if let Some(address) = container.info.address {
-        world.ports.remove(&address);
+        // One that does not run may share its address with the one that replaced it.
+        if let Some(address) = container.info.address {
+            world.ports.remove(&address);
+        }
     }
     container.info.labels.as_ref().map(|labels| labels.instance_id)
 }
@@ -263,10 +310,23 @@ impl Engine for FakeEngine {
         async move {
             self.check()?;
             let world = self.world();
-            let found = world.images.get(name).map(|(id, _)| id.clone());
+            let by_id = || world.images.values().find(|(id, _)| id == name);
+            let found = world.images.get(name).or_else(by_id).map(|(id, _)| id.clone());
             found.ok_or_else(|| EngineError::NotFound(format!("image {name}")))
         }
         .boxed()
+    }
+
+    fn pull<'a>(&'a self, image: &'a ImageName) -> BoxStream<'a, EngineResult<LayerProgress>> {
+        let script = self.world().pulls.clone();
+        self.world().calls.push(format!("pull {image}"));
+        let first = stream::iter(self.check().err().map(Err));
+        let steps = stream::iter(script).then(async move |step| match step {
+            PullStep::Layer(layer, percent) => Ok(LayerProgress { layer: layer.to_owned(), percent }),
+            PullStep::Fails(error) => Err(error),
+            PullStep::Hangs => std::future::pending().await,
+        });
+        first.chain(steps).boxed()
     }
 
     fn ensure_network<'a>(&'a self, spec: &'a NetworkSpec) -> BoxFuture<'a, EngineResult<()>> {
@@ -276,6 +336,10 @@ impl Engine for FakeEngine {
             Ok(())
         }
         .boxed()
+    }
+
+    fn has_network<'a>(&'a self, spec: &'a NetworkSpec) -> BoxFuture<'a, EngineResult<bool>> {
+        async move { self.check().map(|()| self.world().networks.contains(&spec.name)) }.boxed()
     }
 
     fn create<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, EngineResult<String>> {
@@ -342,6 +406,41 @@ impl Engine for FakeEngine {
         .boxed()
     }
 
+    fn pause<'a>(&'a self, container: &'a str) -> BoxFuture<'a, EngineResult<()>> {
+        async move {
+            self.check()?;
+            let name = self.name_of(container).ok_or_else(|| EngineError::NotFound(container.to_owned()))?;
+            let mut world = self.world();
+            if world.cannot_freeze {
+                return Err(EngineError::Other("cannot freeze".to_owned()));
+            }
+            world.calls.push(format!("pause {name}"));
+            let container = world.containers.get_mut(&name).expect("a container");
+            if container.info.state != ContainerState::Running {
+                return Err(EngineError::Conflict(name));
+            }
+            container.info.state = ContainerState::Paused;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn unpause<'a>(&'a self, container: &'a str) -> BoxFuture<'a, EngineResult<()>> {
+        async move {
+            self.check()?;
+            let name = self.name_of(container).ok_or_else(|| EngineError::NotFound(container.to_owned()))?;
+            let mut world = self.world();
+            world.calls.push(format!("unpause {name}"));
+            let container = world.containers.get_mut(&name).expect("a container");
+            if container.info.state != ContainerState::Paused {
+                return Err(EngineError::Conflict(name));
+            }
+            container.info.state = ContainerState::Running;
+            Ok(())
+        }
+        .boxed()
+    }
+
     fn remove<'a>(&'a self, container: &'a str) -> BoxFuture<'a, EngineResult<()>> {
         async move {
             self.check()?;
@@ -395,12 +494,20 @@ impl Engine for FakeEngine {
         futures_util::stream::iter(found).boxed()
     }
 
+    fn cpu_time<'a>(&'a self, container: &'a str) -> BoxFuture<'a, EngineResult<u64>> {
+        async move {
+            self.check()?;
+            self.name_of(container).ok_or_else(|| EngineError::NotFound(container.to_owned()))?;
+            Ok(u64::try_from(self.world().cpu.as_nanos()).expect("not for centuries"))
+        }
+        .boxed()
+    }
+
     fn usage<'a>(&'a self, container: &'a str) -> BoxFuture<'a, EngineResult<Usage>> {
         async move {
             self.check()?;
             self.name_of(container).ok_or_else(|| EngineError::NotFound(container.to_owned()))?;
-            let cpu_percent = self.world().cpu_percent;
-            Ok(Usage { cpu_percent, memory_bytes: 12 << 20, pids: 3 })
+            Ok(Usage { cpu_percent: 0.5, memory_bytes: 12 << 20, pids: 3 })
         }
         .boxed()
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use axum::routing::{delete, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use control_api::authz::RegistrationTokenRequest;
 use control_api::authz_client::AuthzClient;
@@ -71,6 +71,7 @@ impl World {
                 housekeeping: Duration::from_millis(30),
                 probe_retry: Duration::from_millis(30),
                 operation: Duration::from_secs(10),
+                pull: Duration::from_secs(10),
                 request: Duration::from_secs(10),
             },
             routes: String::new(),
@@ -79,7 +80,7 @@ impl World {
         }
     }
 
-    fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         let root = self.folder.path().display().to_string();
         let pairs = [
             ("PROJECT_ROOT", root),
@@ -99,6 +100,7 @@ impl World {
         let http = http_client::build(http_client::internal()).expect("a client");
         let engine = self.engine.clone();
         let free = Arc::clone(&self.free_bytes);
+        let routes = self.routes.clone();
         let deps = Deps {
             engine: Arc::new(self.engine.clone()),
             authz: AuthzClient::new(http.clone(), config.authz_url.clone(), Secret::from(INTERNAL_TOKEN)),
@@ -107,7 +109,7 @@ impl World {
             clock: self.clock.clone(),
             timings: self.timings,
             free_bytes: Some(Arc::new(move || Ok(free.load(Ordering::SeqCst)))),
-            routes: self.routes.clone(),
+            routes: Arc::new(move || routes.clone()),
             faults: self.faults.clone(),
         };
         let main = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -148,6 +150,17 @@ impl World {
         names
     }
 
+    /// Numbers of an instance's snapshots on disk; anything else there shows as 0.
+    pub(crate) fn snapshots(&self, id: InstanceId) -> Vec<u64> {
+        let Ok(entries) = std::fs::read_dir(self.runtime().join(format!("snapshots/{id}"))) else {
+            return Vec::new();
+        };
+        let name = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().parse().unwrap_or(0);
+        let mut numbers: Vec<u64> = entries.map(|entry| name(entry.expect("an entry"))).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
     pub(crate) fn config_json(&self, id: InstanceId) -> Value {
         let path = self.runtime().join(format!("instances/{id}/config.json"));
         serde_json::from_slice(&std::fs::read(path).expect("a configuration")).expect("JSON")
@@ -173,6 +186,11 @@ impl Running {
     /// Ends it as SIGTERM would. Answers whether every task ended well.
     pub(crate) async fn stop(self) -> bool {
         self.lifecycle.stop();
+        self.lifecycle.run_until_stopped(PATIENCE).await
+    }
+
+    /// Waits until it ends by itself. Answers whether every task ended well.
+    pub(crate) async fn until_stopped(self) -> bool {
         self.lifecycle.run_until_stopped(PATIENCE).await
     }
 
@@ -268,6 +286,8 @@ impl FakeAuthz {
         let routes = Router::new()
             .route("/internal/registration-tokens", post(token))
             .route("/internal/instances/{id}", delete(forget))
+            .route("/portal/settings", get(settings))
+            .route("/health/live", get(async || StatusCode::OK))
             .with_state(this.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -293,6 +313,13 @@ async fn token(
     }
     let token = format!("token-of-{}", body.instance_id);
     (StatusCode::CREATED, Json(json!({ "registration_token": token, "expires_in": 600 })))
+}
+
+async fn settings(State(authz): State<FakeAuthz>) -> (StatusCode, Json<Value>) {
+    if authz.down.load(Ordering::SeqCst) {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(Value::Null));
+    }
+    (StatusCode::OK, Json(json!({ "registration": "open", "password_min": 15, "password_max": 128 })))
 }
 
 async fn forget(State(authz): State<FakeAuthz>, Path(id): Path<InstanceId>) -> StatusCode {

@@ -1,6 +1,6 @@
 //! Logs, statistics, the ledger, and operations as events.
 
-use control_api::deploy::{EventView, OperationState, OperationView};
+use control_api::deploy::{EventView, EventsQuery, InstanceState, OperationState, OperationView};
 use control_api::ids::UserId;
 use serde_json::Value;
 use service_kit::sse::{Event, Parser};
@@ -78,6 +78,54 @@ async fn the_ledger_is_read_newest_first_and_followed_from_a_number() {
 }
 
 #[tokio::test]
+async fn the_ledger_is_paged_backwards() {
+    let world = World::new().await;
+    let app = world.start().await;
+    let id = app.register("alice").await.instance_id;
+    let bob = app.register("bob").await.instance_id;
+    app.act(id, "stop").await;
+    app.act(bob, "stop").await;
+    app.act(id, "start").await;
+    let whole: Vec<i64> =
+        app.api.events(id).await.expect("events").events.iter().map(|event| event.seq).collect();
+    let (mut pages, mut before) = (Vec::new(), None);
+    loop {
+        let query = EventsQuery { limit: Some(2), before };
+        let page = app.api.events_page(id, query).await.expect("events").events;
+        assert!(page.len() <= 2);
+        let Some(last) = page.last() else { break };
+        before = Some(last.seq);
+        pages.extend(page.iter().map(|event| event.seq));
+    }
+    assert!(whole.len() > 4, "{whole:?}");
+    assert_eq!(pages, whole, "no entry is missed, shown twice, or another's");
+    assert!(app.stop().await);
+}
+
+#[tokio::test]
+async fn the_overview_counts_states_and_shows_what_is_at_work() {
+    let world = World::new().await;
+    let app = world.start().await;
+    app.register("alice").await;
+    let bob = app.register("bob").await.instance_id;
+    app.act(bob, "stop").await;
+    world.engine.image("app", "sha256:one", Behaviour::NeverReady);
+    let carol = app.register_async("carol").await;
+    let overview = app.api.overview().await.expect("an overview");
+    let of = |state| overview.states.iter().find(|row| row.state == state).map(|row| row.count);
+    assert_eq!(of(InstanceState::Ready), Some(1));
+    assert_eq!(of(InstanceState::Stopped), Some(1));
+    assert_eq!(of(InstanceState::Failed), None, "a state without any is left out");
+    assert_eq!(overview.states.iter().map(|row| row.count).sum::<u64>(), 3);
+    assert_eq!(overview.active, 1);
+    let [active] = overview.operations.as_slice() else { panic!("{overview:?}") };
+    assert_eq!((active.slug.as_str(), active.operation.instance_id), ("carol", Some(carol)));
+    let health = app.api.health().await.expect("health");
+    assert_eq!(health.checks["docker"].state, "ok");
+    assert!(app.stop().await);
+}
+
+#[tokio::test]
 async fn logs_are_text_or_events_of_one_line() {
     let world = World::new().await;
     let app = world.start().await;
@@ -102,7 +150,22 @@ async fn statistics_have_use_and_limits() {
         .expect("written");
     let stats: Value = app.get(&format!("/api/instances/{id}/stats")).await.json().await.expect("JSON");
     assert_eq!(stats["memory_bytes"], 12 << 20);
+    assert_eq!((stats["cpu_limit_percent"].as_f64(), stats["pids_limit"].as_u64()), (Some(100.0), Some(256)));
     assert_eq!(stats["memory_limit_bytes"], 256 << 20);
     assert!(stats["disk_bytes"].as_u64().expect("a number") >= 100_000);
+    assert!(app.stop().await);
+}
+
+#[tokio::test]
+async fn statistics_can_be_followed() {
+    let world = World::new().await;
+    let app = world.start().await;
+    let id = app.register("alice").await.instance_id;
+    let response = follow(&app, &format!("/api/instances/{id}/stats?follow=true")).await;
+    let events = read(response, |events| events.len() == 2).await;
+    for event in events {
+        let stats: Value = serde_json::from_str(&event.data).expect("JSON");
+        assert_eq!(stats["memory_bytes"], 12 << 20);
+    }
     assert!(app.stop().await);
 }

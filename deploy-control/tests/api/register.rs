@@ -31,7 +31,7 @@ async fn a_new_instance_is_ready_with_all_that_belongs_to_it() {
     assert_eq!((told.owner.user_id, told.owner.email.as_str()), (user, "alice@example.com"));
     assert_eq!(told.issuer, "http://beaver-authz-service:19090");
     assert_eq!(told.registration_token.expose(), format!("token-of-{}", answer.instance_id));
-    assert_eq!(world.files(answer.instance_id), ["config.json", "data"]);
+    assert_eq!(world.files(answer.instance_id), ["config.json", "data", "instance.json"]);
     let route = world.route("alice").expect("a route");
     assert_eq!(route["state"], "ready");
     assert_eq!(route["upstream"], "10.89.0.10:8080");

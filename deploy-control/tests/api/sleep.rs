@@ -10,12 +10,12 @@ use service_kit::clock::{Clock, from_millis};
 
 use crate::harness::{ROUTER_TOKEN, Running, World, until};
 
-async fn router(app: &Running, path: &str, body: &Value) -> reqwest::Response {
+pub(crate) async fn router(app: &Running, path: &str, body: &Value) -> reqwest::Response {
     let request = app.http.post(format!("{}{path}", app.base)).bearer_auth(ROUTER_TOKEN);
     request.json(body).send().await.expect("an answer")
 }
 
-async fn report(app: &Running, world: &World, used: Option<InstanceId>) {
+pub(crate) async fn report(app: &Running, world: &World, used: Option<InstanceId>) {
     let routes: Vec<Value> = used
         .iter()
         .map(|id| {
@@ -65,12 +65,16 @@ async fn an_idle_instance_is_put_to_sleep_but_never_on_missing_data() {
     world.clock.advance(Duration::from_mins(40));
     app.act(id, "start").await;
     assert_eq!(app.view(id).await.state, InstanceState::Ready);
-    // It speaks, but the container is at work.
-    world.engine.set_cpu(50.0);
+    // It speaks, but the container was at work.
+    world.engine.work(Duration::from_mins(1));
+    world.clock.advance(Duration::from_mins(1));
     report(&app, &world, None).await;
     rounds(&world, &app).await;
     assert_eq!(app.view(id).await.state, InstanceState::Ready);
-    world.engine.set_cpu(0.2);
+    // For half an hour it does next to nothing: 17 s of the processor are less than 1 %.
+    world.engine.work(Duration::from_secs(17));
+    world.clock.advance(Duration::from_mins(30));
+    report(&app, &world, None).await;
     app.until_state(id, InstanceState::Asleep).await;
     assert!(app.ledger(id).await.iter().any(|(_, cause)| cause.contains("nobody has used it")));
     // A use keeps it awake.
@@ -87,7 +91,7 @@ async fn an_idle_instance_is_put_to_sleep_but_never_on_missing_data() {
 
 /// Waits until housekeeping has been round at least twice: a deleted instance is told to authz-service once a
 /// round.
-async fn rounds(world: &World, app: &Running) {
+pub(crate) async fn rounds(world: &World, app: &Running) {
     for _ in 0..2 {
         let name = format!("round-{}", world.authz.forgotten().len());
         let id = app.register(&name).await.instance_id;

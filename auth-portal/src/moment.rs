@@ -1,0 +1,47 @@
+//! Times as people tell them.
+
+use jiff::Timestamp;
+
+use crate::text::{EN, fill};
+
+/// A time, for people and for programs.
+pub(crate) struct Moment {
+    pub(crate) text: String,
+    pub(crate) iso: String,
+}
+
+/// How long ago, up to a month; then the date.
+pub(crate) fn moment(at: Timestamp, now: Timestamp) -> Moment {
+    let t = &EN.account;
+    let seconds = (now.as_second() - at.as_second()).max(0);
+    let ago = |text: &str, unit: i64| fill(text, &[("n", &(seconds / unit).to_string())]);
+    let text = match seconds {
+        0..60 => t.just_now.to_owned(),
+        60..3_600 => ago(t.minutes, 60),
+        3_600..172_800 => ago(t.hours, 3_600),
+        172_800..2_592_000 => ago(t.days, 86_400),
+        _ => at.strftime("%-d %B %Y").to_string(),
+    };
+    Moment { text, iso: at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_people_tell_them() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let now = at("2026-11-21T12:00:00Z");
+        for (then, expected) in [
+            ("2026-11-21T11:59:30Z", "just now"),
+            ("2026-11-21T12:00:30Z", "just now"),
+            ("2026-11-21T11:15:00Z", "45 min ago"),
+            ("2026-11-20T12:00:00Z", "24 h ago"),
+            ("2026-11-18T12:00:00Z", "3 days ago"),
+            ("2026-01-02T12:00:00Z", "2 January 2026"),
+        ] {
+            assert_eq!(moment(at(then), now).text, expected, "{then}");
+        }
+    }
+}
