@@ -98,6 +98,57 @@ async fn attacks_are_refused_with_the_rule_and_leave_nothing() {
     assert_eq!(status, 201, "{answer}");
 }
 
+/// Sends bytes as they are and reads to the end of the connection.
+async fn raw_bytes(socket: &Path, bytes: &[u8]) -> String {
+    let mut stream = UnixStream::connect(socket).await.expect("a connection");
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_two_readers_could_read_in_two_ways_makes_nothing() {
+    let rig = Rig::new().await;
+    rig.engine.ensure_network(&rig.network()).await.expect("a network");
+    let spec = rig.spec("alice", 10);
+    let mut evil = serde_json::to_value(spec::container_body(&spec)).expect("json");
+    evil["HostConfig"]["Privileged"] = json!(true);
+    let (evil, name) = (evil.to_string(), spec.container_name());
+    let inner = format!(
+        "POST /v1.41/containers/create?name={name} HTTP/1.1\r\nhost: docker\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{evil}",
+        evil.len()
+    );
+    let outer = |headers: &str, body: &str| {
+        format!(
+            "POST /v1.41/containers/create?name={name} HTTP/1.1\r\nhost: docker\r\n{headers}\r\n{body}{inner}"
+        )
+    };
+    let length = inner.len();
+    let cases = [
+        // Two lengths; a length and chunks; each with a second request where one of two readers ends the first.
+        (outer(&format!("content-length: 0\r\ncontent-length: {length}\r\n"), ""), "400"),
+        (outer(&format!("content-length: {length}\r\ntransfer-encoding: chunked\r\n"), "0\r\n\r\n"), "403"),
+        (outer("transfer-encoding: chunked\r\n", "0\r\n\r\n"), "403"),
+        (outer("transfer-encoding: chunked, identity\r\n", "0\r\n\r\n"), "400"),
+        (outer("content-length : 0\r\n", ""), "400"),
+        (format!("GET http://docker/_ping HTTP/1.1\r\nhost: docker\r\n\r\n{inner}"), "403"),
+        // Rightly delimited: the first passes and the second is judged for itself.
+        (format!("GET /_ping HTTP/1.1\r\nhost: docker\r\n\r\n{inner}"), "200"),
+    ];
+    for (bytes, status) in cases {
+        let answer = raw_bytes(&rig.socket(), bytes.as_bytes()).await;
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{bytes}\n{answer}");
+        // Of what follows, nothing is ever created.
+        assert!(!answer.contains(" 201 "), "{answer}");
+        if status == "200" {
+            assert!(answer.contains(" 403 ") && answer.contains("Privileged"), "{answer}");
+        }
+    }
+    rig.assert_no_containers().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_strangers_container_is_neither_shown_nor_touched() {
     let rig = Rig::new().await;
@@ -113,17 +164,22 @@ async fn a_strangers_container_is_neither_shown_nor_touched() {
     let id = rig.docker.create_container(Some(options), body).await.expect("created").id;
     rig.docker.start_container(&id, None).await.expect("started");
 
-    for container in [&name, &id] {
+    // Also by the beginning of its id, which Docker takes as well.
+    for container in [&name, &id, &id[..12].to_owned()] {
         let refused = |answer: &Result<(), EngineError>| matches!(answer, Err(EngineError::Refused(_)));
         assert!(refused(&rig.engine.start(container).await));
         assert!(refused(&rig.engine.stop(container, Duration::ZERO).await));
         assert!(refused(&rig.engine.remove(container).await));
+        assert!(refused(&rig.engine.pause(container).await));
+        assert!(refused(&rig.engine.unpause(container).await));
         assert!(rig.engine.usage(container).await.is_err());
         let seen = rig.engine.inspect(container).await.expect("an answer").expect("there");
         assert_eq!((seen.name.as_str(), seen.labels), (name.as_str(), None));
         for line in [
             format!("POST /containers/{container}/stop?t=0"),
             format!("POST /containers/{container}/start"),
+            format!("POST /containers/{container}/pause"),
+            format!("POST /containers/{container}/unpause"),
             format!("DELETE /containers/{container}?force=true"),
             format!("GET /containers/{container}/logs?stdout=true"),
             format!("GET /containers/{container}/stats?stream=false"),

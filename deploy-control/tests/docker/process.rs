@@ -9,15 +9,15 @@ use deploy_control::engine::Engine as _;
 use super::rig::Rig;
 
 /// A process that ends with the test.
-struct Process(std::process::Child);
+pub(crate) struct Process(pub(crate) std::process::Child);
 
 impl Process {
-    fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.0);
         rustix::process::kill_process(pid, signal).expect("signalled");
     }
 
-    async fn end(&mut self) -> ExitStatus {
+    pub(crate) async fn end(&mut self) -> ExitStatus {
         for _ in 0..400 {
             if let Some(status) = self.0.try_wait().expect("a status") {
                 return status;
@@ -35,7 +35,7 @@ impl Drop for Process {
     }
 }
 
-fn guard() -> Command {
+pub(crate) fn guard() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_docker-guard"));
     command.env_clear().stderr(Stdio::piped());
     command

@@ -32,6 +32,7 @@ pub(crate) struct Rig {
     pub(crate) image_id: String,
     /// Past the guard: to see what is true, and to be a stranger.
     pub(crate) docker: Docker,
+    pub(crate) docker_socket: PathBuf,
     pub(crate) guard: Lifecycle,
     pub(crate) engine: DockerEngine,
     pub(crate) folder: tempfile::TempDir,
@@ -42,8 +43,14 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn new() -> Self {
-        let docker = Docker::connect_with_unix(DOCKER_SOCKET, 60, API_DEFAULT_VERSION);
-        let docker = docker.expect("these tests need a Docker Engine at /var/run/docker.sock");
+        Self::on(Path::new(DOCKER_SOCKET)).await
+    }
+
+    /// Before the Docker Engine at `socket`.
+    pub(crate) async fn on(socket: &Path) -> Self {
+        let path = socket.to_str().expect("text");
+        let docker = Docker::connect_with_unix(path, 60, API_DEFAULT_VERSION);
+        let docker = docker.expect("these tests need a Docker Engine");
         let docker = docker.negotiate_version().await.expect("these tests need a running Docker Engine");
         let octet = unused_octet();
         let [a, b] = random_bytes::<2>();
@@ -58,6 +65,7 @@ impl Rig {
             installation,
             image,
             docker,
+            docker_socket: socket.to_owned(),
             folder,
             octet,
             tag,
@@ -75,7 +83,7 @@ impl Rig {
         GuardConfig {
             socket: self.socket(),
             gid: None,
-            docker_socket: DOCKER_SOCKET.into(),
+            docker_socket: self.docker_socket.clone(),
             images: vec![self.image.clone()],
             policy: Policy {
                 installation: self.installation.clone(),
@@ -148,10 +156,16 @@ impl Rig {
 
     /// Makes an image of the test app under `name`; `comment` makes its id differ.
     pub(crate) async fn import(&self, name: &str, comment: &str) -> String {
+        self.import_with(name, comment, &[]).await
+    }
+
+    /// The same, with more lines as in a Dockerfile.
+    pub(crate) async fn import_with(&self, name: &str, comment: &str, changes: &[&str]) -> String {
         let (repo, tag) = name.rsplit_once(':').expect("a tag");
         let options = CreateImageOptionsBuilder::new().from_src("-").repo(repo).tag(tag).message(comment);
         let mut options = options.build();
         options.changes = vec!["ENTRYPOINT [\"/app\"]".to_owned()];
+        options.changes.extend(changes.iter().map(|line| (*line).to_owned()));
         let body = bollard::body_full(tar("app", app()).into());
         let made: Result<Vec<_>, _> =
             self.docker.create_image(Some(options), Some(body), None).try_collect().await;
@@ -266,7 +280,7 @@ fn open_to_all(folder: &Path) {
 }
 
 /// The test app, compiled once a run.
-fn app() -> &'static [u8] {
+pub(crate) fn app() -> &'static [u8] {
     static APP: OnceLock<Vec<u8>> = OnceLock::new();
     APP.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a folder");
@@ -285,7 +299,7 @@ fn app() -> &'static [u8] {
 }
 
 /// A tar archive (POSIX ustar) with one executable file.
-fn tar(name: &str, content: &[u8]) -> Vec<u8> {
+pub(crate) fn tar(name: &str, content: &[u8]) -> Vec<u8> {
     let mut header = [0_u8; 512];
     let mut put = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
     put(0, name);
