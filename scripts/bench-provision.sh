@@ -1,115 +1,165 @@
 #!/usr/bin/env bash
-# Measures sign-up to ready beside a bare `docker create` + `start` of the same image with the same limits, in
-# turn, in one run, and prints both medians and their ratio.
+# Measures what deploy-control adds to Docker, beside bare Docker in the same run, and prints medians and ratios.
 #
-# Usage: bench-provision.sh [ROUNDS] [--help]
+# Usage: bench-provision.sh [signup | burst | wake | restart | all] [--rounds N] [--at-once N] [--instances N] [--help]
 #
-#   ROUNDS   how often, default 10
+#   signup    sign-up to ready, one at a time, beside `docker create` + `start` of the same image and limits
+#   burst     many sign-ups at once, beside bare Docker at the same parallelism (as many at once as deploy-control
+#             works on, and all at once)
+#   wake      from the request for a sleeping instance to the first byte of its answer, through the router, beside
+#             `docker start`
+#   restart   deploy-control started with many instances on record: time until it is reconciled, steady use of the
+#             processor, memory. Builds what it needs, in an installation of its own
+#   all       all of them (default)
 #
-# Works on a running installation (BEAVER_ENV_FILE): registers throw-away users at deploy-control and removes
-# their instances again. Both sides speak HTTP through curl, so that neither pays for a client program that the
-# other does not start. Needs root, for the Docker socket.
+#   --rounds N      rounds of signup and wake, default 20
+#   --at-once N     sign-ups of the burst, default 50
+#   --instances N   instances on record for restart, default 1000
+#
+# signup, burst and wake work on a running installation (BEAVER_ENV_FILE) with throw-away users, whose instances
+# they remove again. Both sides speak HTTP through curl, so that neither pays for a client program that the other
+# does not start. Needs root, for the Docker socket.
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=lib/api.sh
 source "$CHECKOUT/scripts/lib/api.sh"
+# shellcheck source=lib/bench.sh
+source "$CHECKOUT/scripts/lib/bench.sh"
 
-rounds=10
-case "${1:-}" in
-  '') ;;
-  -h | --help) show_help ;;
-  *) [[ $1 =~ ^[1-9][0-9]{0,2}$ ]] || die_usage "ROUNDS must be a number from 1 to 999"; rounds="$1" ;;
-esac
-require_root "$@"
-load_env
-require_docker
+# As many instances as deploy-control works on at once.
+PARALLEL=4
 
-RUN="bench$(head -c 4 /dev/urandom | od -An -tx1 | tr -d ' \n')"
-MADE=()
-BARE=()
-
-# Whatever happens, what was made goes; it has gone when this returns.
-clean_up() {
-  local id tries
-  for id in "${BARE[@]}"; do docker_api DELETE "/containers/$id?force=true&v=true"; done
-  for id in "${MADE[@]}"; do deploy_api DELETE "/api/instances/$id?purge=true"; done
-  for id in "${MADE[@]}"; do
-    for ((tries = 0; tries < 150; tries++)); do
-      deploy_api GET "/api/instances/$id"
-      [[ $HTTP_STATUS != 404 ]] || break
-      sleep 0.2
-    done
-    [[ $HTTP_STATUS == 404 ]] || warn "the instance $id is still there"
-  done
+rounds=20 at_once=50 instances=1000 what=all
+number() { # OPTION VALUE
+  [[ ${2:-} =~ ^[1-9][0-9]{0,3}$ ]] || die_usage "$1 needs a number from 1 to 9999"
 }
-trap clean_up EXIT
-
-# A ULID: 48 bits of time, here none, and 80 of chance.
-fresh_ulid() {
-  local alphabet=0123456789ABCDEFGHJKMNPQRSTVWXYZ out='01' byte
-  for byte in $(head -c 24 /dev/urandom | od -An -tu1); do out+="${alphabet:byte % 32:1}"; done
-  printf '%s' "$out"
-}
-
-docker_api() { # METHOD PATH [BODY]
-  HTTP_BODY="$(curl --silent --show-error --unix-socket /var/run/docker.sock --request "$1" \
-    ${3:+--header 'Content-Type: application/json' --data-raw "$3"} "http://docker$2")"
-}
-
-# Microseconds.
-now() { printf '%s' "${EPOCHREALTIME/[.,]/}"; }
-
-register() { # NUMBER
-  local started
-  started="$(now)"
-  deploy_api POST /api/instances/register "$(json_object user_id "$(fresh_ulid)" username "$RUN-$1" email "$RUN-$1@example.com")"
-  TOOK=$(($(now) - started))
-  expect_status "sign-up $1 failed" 201
-  MADE+=("$(json_field instance_id)")
-}
-
-# The body that the last instance was made with, without its name, address and folders: the same image, limits
-# and hardening.
-bare_body() {
-  docker inspect --format '{"Image":{{json .Image}},"Env":{{json .Config.Env}},"User":"65534:65534","HostConfig":{
-    "Memory":{{.HostConfig.Memory}},"MemorySwap":{{.HostConfig.MemorySwap}},"NanoCpus":{{.HostConfig.NanoCpus}},
-    "PidsLimit":{{json .HostConfig.PidsLimit}},"CapDrop":["ALL"],"SecurityOpt":["no-new-privileges"],
-    "ReadonlyRootfs":true,"Init":true,"NetworkMode":{{json .HostConfig.NetworkMode}},
-    "Tmpfs":{{json .HostConfig.Tmpfs}}}}' "$1"
-}
-
-bare() { # NUMBER BODY
-  local started id
-  started="$(now)"
-  docker_api POST "/containers/create?name=$RUN-bare-$1" "$2"
-  id="$(json_field Id)"
-  [[ -n $id ]] || die "Docker did not create the bare container: $HTTP_BODY"
-  BARE+=("$id")
-  docker_api POST "/containers/$id/start"
-  TOOK=$(($(now) - started))
-  [[ -z $HTTP_BODY ]] || die "Docker did not start the bare container: $HTTP_BODY"
-}
-
-median() { printf '%s\n' "$@" | sort -n | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'; }
-
-step "Warming up"
-register 0
-container="$(docker container ls --format '{{.Names}}' --filter "label=beaver.slug=$RUN-0" \
-  --filter "label=beaver.installation=$BEAVER_INSTALLATION")"
-body="$(bare_body "$container" | tr -d '\n')"
-bare 0 "$body"
-
-ours=() theirs=()
-for ((round = 1; round <= rounds; round++)); do
-  register "$round"
-  ours+=("$TOOK")
-  bare "$round" "$body"
-  theirs+=("$TOOK")
-  say "round $round: sign-up to ready $((ours[-1] / 1000)) ms, docker create + start $((theirs[-1] / 1000)) ms"
+while [[ $# -gt 0 ]]; do
+  case "$1" in
+    --rounds) number "$1" "${2:-}"; rounds="$2"; shift ;;
+    --at-once) number "$1" "${2:-}"; at_once="$2"; shift ;;
+    --instances) number "$1" "${2:-}"; instances="$2"; shift ;;
+    signup | burst | wake | restart | all) what="$1" ;;
+    -h | --help) show_help ;;
+    *) die_usage "unknown option $1" ;;
+  esac
+  shift
 done
-awk -v ours="$(median "${ours[@]}")" -v theirs="$(median "${theirs[@]}")" -v rounds="$rounds" 'BEGIN {
-  printf "sign-up to ready:      %7.1f ms (median of %d)\n", ours / 1000, rounds
-  printf "docker create + start: %7.1f ms (median of %d)\n", theirs / 1000, rounds
-  printf "ratio:                 %7.2f\n", ours / theirs
-}'
+require_root "$@"
+
+bench_signup() {
+  local round body ours=() theirs=()
+  step "Sign-up to ready, one at a time"
+  register 0
+  body="$(bare_body "$RUN-0")"
+  bare 0 "$body"
+  for ((round = 1; round <= rounds; round++)); do
+    register "$round"
+    ours+=("$TOOK")
+    bare "$round" "$body"
+    theirs+=("$TOOK")
+    say "round $round: sign-up to ready $((ours[-1] / 1000)) ms, docker create + start $((theirs[-1] / 1000)) ms"
+  done
+  compare "sign-up to ready" "$(median "${ours[@]}")" "docker create + start" "$(median "${theirs[@]}")" "median of $rounds"
+}
+
+# Each line of the file is `id` where a sign-up became ready.
+burst_of_signups() {
+  local started i
+  started="$(now)"
+  for ((i = 1; i <= at_once; i++)); do
+    (register "burst-$i" && printf '%s\n' "${MADE[-1]}") >"$FOLDER/made-$i" 2>"$FOLDER/error-$i" &
+  done
+  wait
+  TOOK=$(($(now) - started))
+  for ((i = 1; i <= at_once; i++)); do
+    [[ ! -s $FOLDER/made-$i ]] || MADE+=("$(<"$FOLDER/made-$i")")
+  done
+  READY="$(cat "$FOLDER"/made-* | grep -c .)" || READY=0
+  [[ $READY -eq $at_once ]] || warn "$((at_once - READY)) failed: $(cat "$FOLDER"/error-* | head -n 1)"
+}
+
+# burst_of_bare NAME PARALLEL BODY: so many at once, each worker one after another.
+burst_of_bare() {
+  local name="$1" parallel="$2" body="$3" started worker
+  started="$(now)"
+  for ((worker = 0; worker < parallel; worker++)); do
+    (
+      for ((i = worker; i < at_once; i += parallel)); do
+        bare "$name-$i" "$body"
+        printf '%s\n' "${BARE[-1]}"
+      done
+    ) >"$FOLDER/bare-$name-$worker" &
+  done
+  wait
+  TOOK=$(($(now) - started))
+  mapfile -t -O "${#BARE[@]}" BARE < <(cat "$FOLDER/bare-$name-"*)
+}
+
+bench_burst() {
+  local body ours same
+  step "$at_once sign-ups at once"
+  register burst-0
+  body="$(bare_body "$RUN-burst-0")"
+  burst_of_signups
+  ours="$TOOK"
+  say "ready: $READY of $at_once"
+  remove_made
+  burst_of_bare same "$PARALLEL" "$body"
+  same="$TOOK"
+  remove_bare
+  burst_of_bare all "$at_once" "$body"
+  remove_bare
+  throughput "sign-ups" "$READY" "$ours" "bare Docker, $PARALLEL at once" "$at_once" "$same"
+  throughput "sign-ups" "$READY" "$ours" "bare Docker, $at_once at once" "$at_once" "$TOOK"
+}
+
+bench_wake() {
+  local round body id ours=() theirs=() median_ours median_theirs
+  step "Wake of a sleeping instance to its first byte"
+  sign_in_visitor
+  body="$(bare_body "$VISITOR")"
+  bare wake "$body"
+  id="${BARE[-1]}"
+  for ((round = 1; round <= rounds; round++)); do
+    act_and_wait "$VISITOR_INSTANCE" sleep
+    visit
+    ours+=("$TOOK")
+    docker_api POST "/containers/$id/stop?t=1"
+    start_bare "$id"
+    theirs+=("$TOOK")
+    say "round $round: wake to first byte $((ours[-1] / 1000)) ms, docker start $((theirs[-1] / 1000)) ms"
+  done
+  median_ours="$(median "${ours[@]}")" median_theirs="$(median "${theirs[@]}")"
+  compare "wake to first byte" "$median_ours" "docker start" "$median_theirs" "median of $rounds"
+  awk -v ours="$median_ours" -v theirs="$median_theirs" \
+    'BEGIN { printf "more than docker start:   %+7.1f ms\n", (ours - theirs) / 1000 }'
+}
+
+bench_restart() {
+  local target_dir host
+  # shellcheck source=lib/prerequisites.sh
+  source "$CHECKOUT/scripts/lib/prerequisites.sh"
+  step "deploy-control started with $instances instances on record"
+  "$CHECKOUT/scripts/build-images.sh" --binaries
+  target_dir="${CARGO_TARGET_DIR:-$CHECKOUT/target}"
+  host="$("${BUILDER[@]}" rustc -vV | sed -n 's/^host: //p')"
+  # What is measured are the binaries that are shipped; this one only prepares and watches.
+  (cd "$CHECKOUT" && "${BUILDER[@]}" env CARGO_TARGET_DIR="$target_dir" SQLX_OFFLINE=true \
+    cargo build --locked --quiet -p deploy-control --example bench_restart)
+  "$target_dir/debug/examples/bench_restart" "$target_dir/$host/release" "$instances" \
+    "${BEAVER_INSTANCE_IMAGE:-beaver/app-instance:latest}"
+}
+
+require_docker
+if [[ $what != restart ]]; then
+  load_env
+  begin_bench
+elif [[ -e $ENV_FILE ]]; then
+  # For the name of the app's image alone.
+  load_env
+fi
+case "$what" in
+  all) bench_signup; bench_burst; bench_wake; bench_restart ;;
+  *) "bench_$what" ;;
+esac

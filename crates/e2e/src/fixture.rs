@@ -132,7 +132,15 @@ impl World {
     /// portal and at the instance. So each scenario can run alone.
     pub async fn signed_in(&self, name: &str) -> Outcome<Visitor> {
         let mut visitor = match self.instance(name).await {
-            Ok(_) => self.log_in(name).await?,
+            Ok(view) => {
+                if view.state == InstanceState::Asleep {
+                    // A scenario before this one has left it so.
+                    let request = ResolveRequest { slug: Some(name.parse()?), ..ResolveRequest::default() };
+                    self.deploy.resolve(&request).await?;
+                    self.wait_ready(name).await?;
+                }
+                self.log_in(name).await?
+            }
             Err(_) => self.sign_up(name).await?,
         };
         let (answer, at) = visitor.follow(&self.site.instance_url(name, "/")).await?;

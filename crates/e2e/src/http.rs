@@ -28,7 +28,7 @@ impl Answer {
 }
 
 /// A visitor with a cookie jar for each host. Redirects are not followed, so that tests see them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Visitor {
     client: Client,
     jar: BTreeMap<String, BTreeMap<String, String>>,

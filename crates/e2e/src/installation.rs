@@ -150,6 +150,14 @@ impl Installation {
         Ok(())
     }
 
+    /// Adds settings to the `.env` file; they are in force after the next `up.sh`.
+    pub fn set(&self, settings: &[(&str, &str)]) -> Outcome {
+        let mut text = std::fs::read_to_string(&self.env_file)?;
+        text.extend(settings.iter().flat_map(|(name, value)| [name, "=", value, "\n"]));
+        service_kit::atomic_file::write(&self.env_file, text.as_bytes(), 0o600)?;
+        Ok(())
+    }
+
     /// URL of an instance, with a path that begins with a slash.
     pub fn instance_url(&self, slug: &str, path: &str) -> String {
         format!("http://{slug}.localhost:{}{path}", self.router_port)

@@ -25,6 +25,8 @@ pub enum Manner {
     Well,
     /// 401 with a message.
     Refuses,
+    /// Streams a word every half second for half a minute, and then `the last word`.
+    Slowly,
     /// Sends nothing at all.
     Hangs,
     /// Streams `Hello ` and closes the connection.
@@ -140,6 +142,21 @@ async fn answer(manner: Manner, chunks: &[String], end: &str, refusal: &Value) -
         }
         Manner::Refuses => {
             build(StatusCode::UNAUTHORIZED, "application/json", Body::from(refusal.to_string()))
+        }
+        Manner::Slowly => {
+            let (word, last) = (chunks[0].clone(), chunks[0].replace("Hello ", "the last word") + end);
+            let words = stream::iter(0..60).then(move |_| {
+                let word = word.clone();
+                async move {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    Ok::<_, std::io::Error>(Bytes::from(word))
+                }
+            });
+            build(
+                StatusCode::OK,
+                "text/event-stream",
+                Body::from_stream(words.chain(stream::iter([ok(&last)]))),
+            )
         }
         Manner::Hangs => std::future::pending().await,
         Manner::BreaksOff => {

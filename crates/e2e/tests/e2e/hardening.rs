@@ -88,3 +88,43 @@ fn resident_bytes(pid: i64) -> Outcome<u64> {
     }
     Ok(total)
 }
+
+/// Where Docker's socket may be, and what it really is.
+const SOCKETS: [&str; 3] = ["/var/run/docker.sock", "/run/docker.sock", "/run/containerd/containerd.sock"];
+
+pub(crate) async fn docker_guard_alone_has_dockers_socket(world: &World) -> Outcome {
+    let services = ["docker-guard", "authz-service", "deploy-control", "router-proxy", "auth-portal"];
+    for service in services {
+        let info = docker::inspect(&format!("{}-{service}", world.site.name)).await?;
+        let mounts = info["Mounts"].as_array().cloned().unwrap_or_default();
+        let has = |at: &str| {
+            mounts.iter().any(|mount| {
+                let source = mount[at].as_str().unwrap_or_default();
+                // The socket, or a folder that it is in.
+                SOCKETS.iter().any(|socket| std::path::Path::new(socket).starts_with(source))
+                    && !source.is_empty()
+            })
+        };
+        let pid = info["State"]["Pid"].as_i64().filter(|pid| *pid > 1);
+        let pid = pid.ok_or_else(|| e2e::Failure(format!("{service} has no process")))?;
+        let inside = sockets_inside(pid)?;
+        if service == "docker-guard" {
+            ensure!(has("Source") && !inside.is_empty(), "docker-guard has no socket: {mounts:?}");
+        } else {
+            ensure!(!has("Source") && !has("Destination"), "{service} has Docker's socket: {mounts:?}");
+            ensure!(inside.is_empty(), "within {service} there is {inside:?}");
+        }
+        // Nor a way to get at another's.
+        ensure_eq!(info["HostConfig"]["Privileged"], json!(false));
+        ensure_eq!(info["HostConfig"]["PidMode"], json!(""));
+    }
+    Ok(())
+}
+
+/// Sockets named as Docker's below the root that the process sees.
+fn sockets_inside(pid: i64) -> Outcome<Vec<String>> {
+    let root = format!("/proc/{pid}/root");
+    std::fs::read_dir(&root)?;
+    let there = |path: &str| std::fs::symlink_metadata(format!("{root}{path}")).is_ok();
+    Ok(SOCKETS.into_iter().filter(|path| there(path)).map(str::to_owned).collect())
+}

@@ -68,7 +68,7 @@ pub(crate) async fn a_stopped_instance_says_so_until_it_is_started(world: &World
 }
 
 /// Makes another image under the name that instances are made from.
-async fn change_image(world: &World, dockerfile: &str) -> Outcome {
+pub(crate) async fn change_image(world: &World, dockerfile: &str) -> Outcome {
     let name = instance_image(world);
     let text = format!("FROM {}\n{dockerfile}\n", kept_image(world));
     let env = [("DOCKER_BUILDKIT", "0")];
@@ -86,7 +86,7 @@ fn kept_image(world: &World) -> String {
 }
 
 /// Runs `body` with the instance image kept under a second name, and gives it its own name back after.
-async fn keeping_the_image(world: &World, body: impl AsyncFnOnce() -> Outcome) -> Outcome {
+pub(crate) async fn keeping_the_image(world: &World, body: impl AsyncFnOnce() -> Outcome) -> Outcome {
     let (name, kept) = (instance_image(world), kept_image(world));
     run_docker(&["tag", &name, &kept]).await?.success()?;
     let outcome = body().await;
@@ -126,7 +126,7 @@ pub(crate) async fn an_upgrade_keeps_the_data_and_a_broken_one_goes_back(world: 
 }
 
 /// Images that this scenario has made and that nothing uses any more.
-async fn remove_made_images() -> Outcome {
+pub(crate) async fn remove_made_images() -> Outcome {
     let args = [
         "images",
         "--quiet",

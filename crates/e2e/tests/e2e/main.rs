@@ -5,13 +5,17 @@
 
 use std::process::ExitCode;
 
+mod admin;
 mod chat;
 mod crash;
+mod doctor;
 mod faults;
 mod hardening;
 mod isolation;
 mod lifecycle;
 mod scripts;
+mod sleep;
+mod upgrade;
 mod walk;
 
 fn main() -> ExitCode {
@@ -31,9 +35,11 @@ fn main() -> ExitCode {
         walk::bob_skips_onboarding_and_is_refused_at_alices_host,
         walk::a_visitor_comes_back_to_the_very_path,
         walk::everything_works_without_javascript,
+        admin::alice_governs_bobs_instance_once_the_operator_lets_her,
         chat::providers_receive_what_they_should_and_their_failures_are_told,
         hardening::docker_inspect_equals_the_golden_spec,
         hardening::the_default_app_is_small,
+        hardening::docker_guard_alone_has_dockers_socket,
         scripts::a_second_up_changes_nothing,
         isolation::an_instance_reaches_the_issuer_and_nothing_else,
         faults::a_bad_sign_up_is_explained_and_leaves_nothing,
@@ -48,8 +54,17 @@ fn main() -> ExitCode {
         lifecycle::a_sleeper_wakes_at_the_next_request,
         lifecycle::a_stopped_instance_says_so_until_it_is_started,
         lifecycle::an_upgrade_keeps_the_data_and_a_broken_one_goes_back,
+        upgrade::an_upgrade_under_load_fails_no_request,
         lifecycle::a_container_removed_behind_our_back_comes_back,
         lifecycle::a_missing_image_is_told_and_the_order_waits,
+        sleep::a_chat_under_way_keeps_its_instance_awake_and_an_idle_one_sleeps,
+        sleep::a_frozen_instance_goes_on_where_it_stood,
+        doctor::a_healthy_installation_has_no_failing_check,
+        doctor::a_missing_firewall_rule_is_named,
+        doctor::a_service_that_is_down_is_named,
+        doctor::statistics_show_use_and_limits,
+        doctor::a_rebuild_leaves_a_database_with_instances_alone,
+        doctor::a_lost_database_is_made_again_and_nobody_notices,
         crash::authz_service_is_killed,
         crash::deploy_control_is_killed,
         crash::docker_guard_is_killed,
@@ -57,6 +72,7 @@ fn main() -> ExitCode {
         crash::router_proxy_is_killed,
         scripts::carol_by_script,
         scripts::mistakes_at_the_scripts_are_explained,
+        scripts::disk_quotas_are_set_as_the_filesystem_needs,
         scripts::data_outlives_a_removal_without_purge,
         scripts::down_and_up_keeps_instances_accounts_and_sessions,
     ]))

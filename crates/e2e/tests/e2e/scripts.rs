@@ -1,10 +1,13 @@
 //! The operator's day by script, and starting and stopping.
 
-use control_api::deploy::InstanceState;
+use std::path::Path;
+use std::time::Duration;
+
+use control_api::deploy::{InstanceState, InstanceView};
 use e2e::fixture::{READY_LIMIT, World};
 use e2e::http::{Visitor, hidden_field};
 use e2e::wait::until;
-use e2e::{Outcome, docker, ensure, ensure_eq};
+use e2e::{Outcome, docker, ensure, ensure_eq, shell};
 
 const SERVICES: [&str; 5] =
     ["docker-guard", "authz-service", "deploy-control", "router-proxy", "auth-portal"];
@@ -127,5 +130,64 @@ pub(crate) async fn data_outlives_a_removal_without_purge(world: &World) -> Outc
     ensure!(again.generation > view.generation, "the generation did not grow");
     ensure_eq!(std::fs::read_to_string(&mark)?, "kept");
     std::fs::remove_file(&mark)?;
+    Ok(())
+}
+
+/// No filesystem with project quotas is at hand, so that the commands are those that the script would give: stubs
+/// of them write down what they are asked.
+pub(crate) async fn disk_quotas_are_set_as_the_filesystem_needs(world: &World) -> Outcome {
+    world.signed_in("alice").await?;
+    let view = world.wait_ready("alice").await?;
+    let stubs = world.site.root.join("stubs");
+    std::fs::create_dir_all(&stubs)?;
+    let outcome = quotas_with_stubs(world, &stubs, &view).await;
+    std::fs::remove_dir_all(&stubs)?;
+    outcome
+}
+
+async fn quotas_with_stubs(world: &World, stubs: &Path, view: &InstanceView) -> Outcome {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let findmnt = "#!/bin/sh\ncase \"$*\" in *FSTYPE*) echo \"$STUB_TYPE\";; *OPTIONS*) echo \"$STUB_OPTIONS\";; *) echo /srv;; esac\n";
+    let note = "#!/bin/sh\necho \"${0##*/} $*\" >>\"$STUB_LOG\"\n";
+    for (name, text) in [("findmnt", findmnt), ("chattr", note), ("setquota", note), ("xfs_quota", note)] {
+        std::fs::write(stubs.join(name), text)?;
+        std::fs::set_permissions(stubs.join(name), std::fs::Permissions::from_mode(0o755))?;
+    }
+    let data = world.site.root.join("runtime/instances").join(view.instance_id.to_string()).join("data");
+    let (folder, uid) = (data.display(), data.metadata()?.uid());
+    let log = stubs.join("log");
+    let texts = [
+        format!("{}:{}", stubs.display(), std::env::var("PATH").unwrap_or_default()),
+        world.site.env_file.display().to_string(),
+        log.display().to_string(),
+    ];
+    let ext4 = format!("chattr -R +P -p {uid} {folder}\nsetquota -P {uid} 0 1048576 0 0 /srv\n");
+    let xfs = format!(
+        "xfs_quota -x -c project -s -p {folder} {uid} /srv\nxfs_quota -x -c limit -p bhard=1073741824 {uid} /srv\n"
+    );
+    for (kind, options, says, asked) in [
+        ("ext4", "rw,relatime,prjquota", "are limited to 1073741824 bytes", ext4.as_str()),
+        ("xfs", "rw,pquota", "are limited to 1073741824 bytes", xfs.as_str()),
+        ("ext4", "rw,relatime", "/srv is not mounted with prjquota", ""),
+        ("overlay", "rw", "is on overlay: project quotas need ext4 or xfs", ""),
+    ] {
+        std::fs::write(&log, "")?;
+        let env = [
+            ("PATH", texts[0].as_str()),
+            ("BEAVER_ENV_FILE", &texts[1]),
+            ("STUB_LOG", &texts[2]),
+            ("STUB_TYPE", kind),
+            ("STUB_OPTIONS", options),
+        ];
+        let script = world.site.checkout.join("scripts/disk-quota.sh");
+        let limit = Duration::from_secs(30);
+        let output = shell::run(&script, &[], &env, "", limit).await?.success()?;
+        ensure!(output.stderr.contains(says), "{kind} {options}: {}", output.all());
+        let log = std::fs::read_to_string(&log)?;
+        let offered = !asked.is_empty();
+        ensure!(log.contains(asked) && log.is_empty() != offered, "{kind} {options}: {log}");
+        let check = shell::run(&script, &["--check"], &env, "", limit).await?;
+        ensure_eq!(check.code == 0, offered, "{kind} {options}: {}", check.all());
+    }
     Ok(())
 }

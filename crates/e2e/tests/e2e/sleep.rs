@@ -1,0 +1,139 @@
+//! Who is put to sleep and who is not, with idle times that are short enough to wait for: a chat that streams keeps
+//! its instance awake while a neighbour falls asleep, and a sleeper comes back for whoever asks.
+
+use std::time::Duration;
+
+use control_api::deploy::InstanceState;
+use e2e::fixture::World;
+use e2e::http::Visitor;
+use e2e::providers::{Manner, Providers};
+use e2e::shell::docker as run_docker;
+use e2e::wait::until;
+use e2e::{Failure, Outcome, docker, ensure, ensure_eq};
+use http::Method;
+use serde_json::{Value, json};
+
+const LIMIT: Duration = Duration::from_secs(90);
+const AWAKE: &str = "alice-awake";
+const IDLE: &str = "bob-idle";
+
+/// Runs `body` with these settings, and without them after.
+async fn with_settings(
+    world: &World,
+    settings: &[(&str, &str)],
+    body: impl AsyncFnOnce() -> Outcome,
+) -> Outcome {
+    let before = std::fs::read_to_string(&world.site.env_file)?;
+    world.site.set(settings)?;
+    let up = world.site.script("up.sh", &["--no-build"], "").await?.success();
+    let outcome = match up {
+        Ok(_) => body().await,
+        Err(failure) => Err(failure),
+    };
+    std::fs::write(&world.site.env_file, before)?;
+    world.site.script("up.sh", &["--no-build"], "").await?.success()?;
+    outcome
+}
+
+/// A request of a script, which is held for as long as it takes.
+async fn ask(visitor: &mut Visitor, world: &World, name: &str) -> Outcome {
+    let answer = visitor.send(Method::GET, &world.site.instance_url(name, "/api/me"), &[], None).await?;
+    ensure_eq!(answer.status, 200, "{name}: {}", answer.body);
+    Ok(())
+}
+
+pub(crate) async fn a_chat_under_way_keeps_its_instance_awake_and_an_idle_one_sleeps(
+    world: &World,
+) -> Outcome {
+    let address = format!("{}:{}", world.site.control_ip, world.site.provider_port);
+    let providers = Providers::start(address.parse()?).await?;
+    let mut alice = world.signed_in(AWAKE).await?;
+    let mut bob = world.signed_in(IDLE).await?;
+    let base_url = format!("http://{address}/v1");
+    let args =
+        [AWAKE, "--provider", "openai-compatible", "--base-url", &base_url, "--model", "m", "--key-stdin"];
+    world.site.script("configure-provider.sh", &args, "sk-test-1\n").await?.success()?;
+    let outcome = with_settings(world, &[("BEAVER_IDLE_SLEEP", "10s")], async || {
+        providers.behave(Manner::Slowly);
+        let container = docker::instance_container(&world.site.name, AWAKE).await?;
+        let before = docker::identity(&container).await?;
+        let (talk, asleep) =
+            tokio::join!(talk(&mut alice, world), world.wait_state(IDLE, InstanceState::Asleep));
+        asleep?;
+        let words = talk?;
+        ensure!(words.contains("the last word"), "the stream was cut off: {words}");
+        ensure_eq!(docker::identity(&container).await?, before, "{AWAKE} was restarted under its chat");
+
+        ask(&mut bob, world, IDLE).await?;
+        let view = world.wait_state(IDLE, InstanceState::Asleep).await?;
+        waiting_page_leads_on(world, &mut bob).await?;
+        let events = world.deploy.events(view.instance_id).await?.events;
+        ensure!(events.iter().any(|e| e.cause.contains("nobody has used it")), "{events:?}");
+        Ok(())
+    })
+    .await;
+    providers.end().await;
+    outcome
+}
+
+/// Asks a question whose answer takes three times the idle time.
+async fn talk(visitor: &mut Visitor, world: &World) -> Outcome<String> {
+    let origin = world.site.instance_url(AWAKE, "");
+    let headers = [
+        ("content-type", "application/json"),
+        ("origin", origin.as_str()),
+        ("sec-fetch-site", "same-origin"),
+    ];
+    let url = world.site.instance_url(AWAKE, "/api/conversations");
+    let made = visitor.send(Method::POST, &url, &headers, Some(json!({}).to_string())).await?;
+    ensure_eq!(made.status, 201, "{}", made.body);
+    let made: Value = serde_json::from_str(&made.body)?;
+    let url = format!("{url}/{}/messages", made["id"].as_str().unwrap_or_default());
+    let body = json!({ "text": "take your time" }).to_string();
+    let answer = visitor.send(Method::POST, &url, &headers, Some(body)).await?;
+    ensure_eq!(answer.status, 200, "{}", answer.body);
+    Ok(answer.body)
+}
+
+/// While deploy-control stands still nobody wakes: a navigation gets a page that reloads, and with that it arrives.
+async fn waiting_page_leads_on(world: &World, visitor: &mut Visitor) -> Outcome {
+    let home = world.site.instance_url(IDLE, "/");
+    let service = world.site.service("deploy-control");
+    run_docker(&["pause", &service]).await?.success()?;
+    let page = visitor.get(&home).await;
+    run_docker(&["unpause", &service]).await?.success()?;
+    let page = page?;
+    ensure_eq!(page.status, 503, "{}", page.body);
+    ensure!(page.body.contains("Waking up"), "{}", page.body);
+    ensure!(page.body.contains("http-equiv=\"refresh\""), "the page does not lead on: {}", page.body);
+    until("the page to lead on", LIMIT, async || {
+        let answer = visitor.get(&home).await?;
+        match answer.status {
+            200 => Ok(Some(())),
+            503 if answer.headers.contains_key("retry-after") => Ok(None),
+            other => Err(Failure(format!("{other}: {}", answer.body))),
+        }
+    })
+    .await
+}
+
+pub(crate) async fn a_frozen_instance_goes_on_where_it_stood(world: &World) -> Outcome {
+    let mut bob = world.signed_in(IDLE).await?;
+    let settings = [("BEAVER_IDLE_PAUSE", "10s"), ("BEAVER_IDLE_SLEEP", "1h")];
+    with_settings(world, &settings, async || {
+        world.wait_ready(IDLE).await?;
+        let container = docker::instance_container(&world.site.name, IDLE).await?;
+        let before = docker::identity(&container).await?;
+        let view = world.wait_state(IDLE, InstanceState::Asleep).await?;
+        ensure_eq!(view.reason.as_deref(), Some("frozen; the next request thaws it"));
+        until("the container to be frozen", LIMIT, async || {
+            Ok((docker::inspect(&container).await?["State"]["Paused"] == true).then_some(()))
+        })
+        .await?;
+        ask(&mut bob, world, IDLE).await?;
+        ensure_eq!(docker::inspect(&container).await?["State"]["Paused"], false);
+        ensure_eq!(docker::identity(&container).await?, before, "it was started anew");
+        Ok(())
+    })
+    .await
+}

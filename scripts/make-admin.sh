@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Makes an account an administrator's, or takes that from it again.
+#
+# Usage: make-admin.sh NAME [--revoke] [--help]
+#
+#   --revoke   from the next request on, NAME is a user like any other
+#
+# Administrators see every instance at the portal's /admin and act on each. Honours BEAVER_ENV_FILE.
+set -euo pipefail
+# shellcheck source=lib.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=lib/api.sh
+source "$CHECKOUT/scripts/lib/api.sh"
+
+name='' role=admin
+while [[ $# -gt 0 ]]; do
+  case "$1" in
+    --revoke) role=user ;;
+    -h | --help) show_help ;;
+    -*) die_usage "unknown option $1" ;;
+    *) [[ -z $name ]] || die_usage "one name, please"; name="$1" ;;
+  esac
+  shift
+done
+[[ -n $name ]] || die_usage "which account?"
+[[ $name =~ ^[a-z0-9-]+$ ]] || die_usage "\"$name\" is no user name"
+load_env
+authz_api GET "/internal/accounts?username=$name"
+expect_status "the accounts were not to be had" 200
+id="$(json_field accounts.0.user_id)"
+[[ -n $id ]] || die "there is no account \"$name\"; it is made at the portal, or with scripts/create-instance.sh"
+authz_api POST "/internal/accounts/$id/role" "$(json_object role "$role")"
+expect_status "the role of $name was not changed" 204
+if [[ $role == admin ]]; then
+  ok "$name is an administrator: $PORTAL_PUBLIC_URL/admin"
+else
+  ok "$name is no administrator any more"
+fi
