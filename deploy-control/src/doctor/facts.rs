@@ -1,17 +1,13 @@
 //! What is so, gathered side by side; nothing here judges or changes anything.
 
-use std::collections::{HashMap, HashSet};
 use std::io;
 
-use control_api::ids::InstanceId;
-use control_api::route::RouteFile;
-
+use super::inventory::{self, Inventory, Unaccounted};
 use super::mounts;
-use crate::engine::{ContainerInfo, EngineError};
+use crate::engine::EngineError;
 use crate::isolation::Verdict;
-use crate::model::{Instance, Operation};
+use crate::model::Instance;
 use crate::reconciler::Context;
-use crate::store::StoreResult;
 
 /// Everything that is judged.
 pub(super) struct Facts {
@@ -43,25 +39,8 @@ pub(super) struct Facts {
     pub(super) database: Result<usize, String>,
     /// What is on record and what is there; `None` where the one or the other cannot be read.
     pub(super) inventory: Option<Inventory>,
-}
-
-/// What is on record, and what is there.
-#[derive(Default)]
-pub(super) struct Inventory {
-    /// Instances that are not deleted.
-    pub(super) rows: Vec<Instance>,
-    /// Ids that were ever on record.
-    pub(super) known: HashSet<InstanceId>,
-    /// Operations that have not ended.
-    pub(super) operations: Vec<Operation>,
-    /// Our containers.
-    pub(super) containers: Vec<ContainerInfo>,
-    /// Names below `runtime/instances`.
-    pub(super) folders: Vec<String>,
-    /// Route files by slug: what they say, or why they cannot be read.
-    pub(super) routes: HashMap<String, Result<RouteFile, String>>,
-    /// Prefix of our containers' names.
-    pub(super) installation: String,
+    /// What of it does not agree.
+    pub(super) unaccounted: Unaccounted,
 }
 
 pub(super) async fn gather(context: &Context) -> Facts {
@@ -71,8 +50,12 @@ pub(super) async fn gather(context: &Context) -> Facts {
         context.authz.settings(),
         context.authz.server_time(),
         context.store.check_and_count(),
-        inventory(context),
+        inventory::look(context),
     );
+    let unaccounted = match &inventory {
+        Some(inventory) => inventory::unaccounted(context, inventory).await,
+        None => Unaccounted::default(),
+    };
     let now = context.clock.now_ms();
     let routes = context.host_routes();
     let mountinfo = tokio::fs::read_to_string("/proc/self/mountinfo").await.unwrap_or_default();
@@ -97,6 +80,7 @@ pub(super) async fn gather(context: &Context) -> Facts {
         now,
         database: database.map_err(|error| error.to_string()),
         inventory,
+        unaccounted,
     }
 }
 
@@ -115,38 +99,4 @@ async fn networks(context: &Context, rows: &[Instance]) -> Vec<(String, Result<b
         found.push((spec.name, answer));
     }
     found
-}
-
-/// The list of containers first: a row that is newer than the list is no orphan.
-async fn inventory(context: &Context) -> Option<Inventory> {
-    let containers = context.engine.list().await.ok()?;
-    let rows = records(context).await.ok()?;
-    let runtime = context.config.runtime();
-    let read = move || {
-        let names = std::fs::read_dir(runtime.join("instances"))?
-            .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
-        let folders = names.collect::<io::Result<Vec<_>>>()?;
-        let mut routes = HashMap::new();
-        for entry in std::fs::read_dir(runtime.join("router/conf.d"))? {
-            let path = entry?.path();
-            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            let Some(slug) = name.strip_suffix(".json").filter(|slug| !slug.starts_with('.')) else {
-                continue;
-            };
-            let text = std::fs::read_to_string(&path).map_err(|error| error.to_string());
-            routes.insert(slug.to_owned(), text.and_then(|text| RouteFile::parse(slug, &text)));
-        }
-        Ok::<_, io::Error>((folders, routes))
-    };
-    let (folders, routes) = tokio::task::spawn_blocking(read).await.ok()?.ok()?;
-    let (rows, known, operations) = rows;
-    let installation = context.config.installation.clone();
-    Some(Inventory { rows, known, operations, containers, folders, routes, installation })
-}
-
-type Records = (Vec<Instance>, HashSet<InstanceId>, Vec<Operation>);
-
-async fn records(context: &Context) -> StoreResult<Records> {
-    let store = &context.store;
-    Ok((store.live().await?, store.known_ids().await?, store.active_operations().await?))
 }

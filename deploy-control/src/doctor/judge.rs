@@ -1,13 +1,11 @@
 //! From facts to findings: pure. Each check is always there, so that a program can look for it by its name.
 
-use control_api::deploy::InstanceState;
 use control_api::doctor::{DoctorCheck, DoctorStatus};
-use control_api::ids::InstanceId;
 
-use super::facts::{Facts, Inventory};
+use super::facts::Facts;
+use super::inventory::Inventory;
 use crate::instance_files::WATERMARK_BYTES;
 use crate::isolation::Verdict;
-use crate::model::{Change, Goal, Instance};
 
 /// The services are on one machine: more than this and one of their clocks is wrong.
 const CLOCK_TOLERANCE_MS: i64 = 5_000;
@@ -33,8 +31,8 @@ pub(super) fn checks(facts: &Facts) -> Vec<DoctorCheck> {
         clock(facts),
         database(facts),
         with_inventory(facts, "operations", |inventory| operations(inventory, facts.now)),
-        with_inventory(facts, "orphans", orphans),
-        with_inventory(facts, "missing", missing),
+        with_inventory(facts, "orphans", |_| orphans(&facts.unaccounted.orphans)),
+        with_inventory(facts, "missing", |_| missing(&facts.unaccounted.missing)),
     ]
 }
 
@@ -223,67 +221,28 @@ fn operations(inventory: &Inventory, now: i64) -> DoctorCheck {
 }
 
 /// What is there and on no record.
-fn orphans(inventory: &Inventory) -> DoctorCheck {
-    let knows = |id: InstanceId| inventory.known.contains(&id);
-    let containers = inventory.containers.iter().filter_map(|container| {
-        let of = container.labels.as_ref().map(|labels| labels.instance_id);
-        (!of.is_some_and(knows)).then(|| format!("container {}", container.name))
-    });
-    let folders = inventory.folders.iter().filter_map(|name| {
-        let of = name.parse::<InstanceId>().ok();
-        (!of.is_some_and(knows)).then(|| format!("folder instances/{name}"))
-    });
-    let live = |slug: &str, id: InstanceId| {
-        inventory.rows.iter().any(|row| row.id == id && row.slug.as_str() == slug)
-    };
-    let routes = inventory.routes.iter().filter_map(|(slug, route)| match route {
-        Ok(route) if live(slug, route.instance_id) => None,
-        Ok(_) => Some(format!("route {slug}.json")),
-        Err(error) => Some(format!("route {slug}.json ({error})")),
-    });
-    let mut found: Vec<String> = containers.chain(folders).chain(routes).collect();
-    found.sort_unstable();
+fn orphans(found: &[String]) -> DoctorCheck {
     if found.is_empty() {
         return ok("orphans", "nothing is there that is on no record");
     }
     warning(
         "orphans",
-        named(&found),
+        named(found),
         "where the database was lost or is an old one, scripts/doctor.sh --rebuild; else look at them and remove them",
     )
 }
 
 /// What is on record and not there.
-fn missing(inventory: &Inventory) -> DoctorCheck {
-    let mut found = Vec::new();
-    for row in inventory.rows.iter().filter(|row| is_settled(row)) {
-        let name = row.container_name(&inventory.installation);
-        if row.container_made && !inventory.containers.iter().any(|container| container.name == name) {
-            found.push(format!("container {name}"));
-        }
-        if !inventory.folders.contains(&row.id.to_string()) {
-            found.push(format!("folder instances/{} of {}", row.id, row.slug));
-        }
-        if !inventory.routes.contains_key(row.slug.as_str()) {
-            found.push(format!("route {}.json", row.slug));
-        }
-    }
+fn missing(found: &[String]) -> DoctorCheck {
     if found.is_empty() {
         return ok("missing", "all that is on record is there");
     }
     warning(
         "missing",
-        named(&found),
+        named(found),
         "what is wanted awake is made again within a minute; a sleeper's container at its next request; a folder that \
          is gone has to come from a backup",
     )
-}
-
-/// What is on its way somewhere may well have nothing yet.
-fn is_settled(row: &Instance) -> bool {
-    row.change == Change::None
-        && matches!(row.goal, Goal::Awake | Goal::Asleep | Goal::Stopped)
-        && matches!(row.state, InstanceState::Ready | InstanceState::Asleep | InstanceState::Stopped)
 }
 
 fn named(all: &[String]) -> String {
@@ -297,6 +256,7 @@ fn named(all: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::inventory::Unaccounted;
     use crate::engine::EngineError;
 
     fn facts() -> Facts {
@@ -315,7 +275,13 @@ mod tests {
             now: 100_000,
             database: Ok(3),
             inventory: Some(Inventory::default()),
+            unaccounted: Unaccounted::default(),
         }
+    }
+
+    fn named_here(orphans: &[&str], missing: &[&str]) -> Unaccounted {
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        Unaccounted { orphans: owned(orphans), missing: owned(missing) }
     }
 
     fn status(facts: &Facts, name: &str) -> DoctorStatus {
@@ -334,7 +300,7 @@ mod tests {
     fn each_fault_is_found_by_its_own_check() {
         use DoctorStatus::{Failing, Warning};
         let away = || EngineError::Unreachable("no such socket".to_owned());
-        let cases: [(&str, DoctorStatus, Facts); 15] = [
+        let cases: [(&str, DoctorStatus, Facts); 17] = [
             ("docker", Failing, Facts { docker: Err(away()), ..facts() }),
             ("networks", Failing, Facts { networks: vec![("edge-0".to_owned(), Ok(false))], ..facts() }),
             ("networks", Failing, Facts { networks: vec![("edge-0".to_owned(), Err(away()))], ..facts() }),
@@ -354,6 +320,8 @@ mod tests {
             ("clock", Warning, Facts { clock_ahead: Some(-6_000), ..facts() }),
             ("database", Failing, Facts { database: Err("malformed".to_owned()), ..facts() }),
             ("missing", Warning, Facts { inventory: None, ..facts() }),
+            ("orphans", Warning, Facts { unaccounted: named_here(&["route carol.json"], &[]), ..facts() }),
+            ("missing", Warning, Facts { unaccounted: named_here(&[], &["route bob.json"]), ..facts() }),
         ];
         for (name, expected, facts) in cases {
             assert_eq!(status(&facts, name), expected, "{name}");

@@ -1,8 +1,9 @@
 //! The doctor: looks at everything that an installation stands on and says what is wrong and what to do about it.
-//! `facts` gathers, `judge` judges, and nothing is changed by either.
+//! `facts` and `inventory` gather, `judge` judges, and nothing is changed by either.
 
 pub mod command;
 mod facts;
+mod inventory;
 mod judge;
 mod mounts;
 

@@ -68,15 +68,17 @@ async fn what_is_on_record_and_not_there_is_named() {
     let app = world.start().await;
     let bob = app.register("bob").await.instance_id;
     app.act(bob, "sleep").await;
+    let names = ["container beaver-bob-1", "route bob.json", &format!("folder instances/{bob}")];
     world.engine.vanish("beaver-bob-1");
-    std::fs::remove_file(world.runtime().join("router/conf.d/bob.json")).expect("removed");
-    std::fs::remove_dir_all(world.runtime().join(format!("instances/{bob}"))).expect("removed");
-    let report = app.api.doctor(false).await.expect("a report");
-    let missing = check(&report, "missing");
-    assert_eq!(missing.status, DoctorStatus::Warning);
-    for expected in ["container beaver-bob-1", "route bob.json", &format!("folder instances/{bob}")] {
-        assert!(missing.detail.contains(expected), "{expected} in {}", missing.detail);
-    }
+    // The events of its sleep and of this may still make the route again: it is taken away until they are through.
+    until("all three are named", async || {
+        let _ = std::fs::remove_file(world.runtime().join("router/conf.d/bob.json"));
+        let _ = std::fs::remove_dir_all(world.runtime().join(format!("instances/{bob}")));
+        let report = app.api.doctor(false).await.expect("a report");
+        let missing = check(&report, "missing");
+        missing.status == DoctorStatus::Warning && names.iter().all(|&name| missing.detail.contains(name))
+    })
+    .await;
     assert!(app.stop().await);
 }
 
