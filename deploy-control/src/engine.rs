@@ -282,6 +282,11 @@ pub trait Engine: Send + Sync + 'static {
     /// Starts it; one that runs already is no error.
     fn start<'a>(&'a self, container: &'a str) -> BoxFuture<'a, EngineResult<()>>;
 
+    /// The same for a container whose id was just made or looked at: whose it is need not be looked up again.
+    fn start_known<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<()>> {
+        self.start(id)
+    }
+
     /// Stops it, hard after `grace`; one that is stopped already is no error.
     fn stop<'a>(&'a self, container: &'a str, grace: Duration) -> BoxFuture<'a, EngineResult<()>>;
 

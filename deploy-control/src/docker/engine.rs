@@ -84,8 +84,13 @@ impl DockerEngine {
 
     pub(super) async fn start_own(&self, container: &str) -> EngineResult<()> {
         let id = self.existing_id(container).await?;
-        let ask = |docker: Docker| async move { docker.start_container(&id, None).await };
-        self.call("start", &format!("container {container}"), CHANGE, ask).await
+        self.start_id(&id).await
+    }
+
+    async fn start_id(&self, id: &str) -> EngineResult<()> {
+        check_name(id)?;
+        let ask = |docker: Docker| async move { docker.start_container(id, None).await };
+        self.call("start", &format!("container {id}"), CHANGE, ask).await
     }
 
     async fn stop_own(&self, container: &str, grace: Duration) -> EngineResult<()> {
@@ -211,6 +216,10 @@ impl Engine for DockerEngine {
 
     fn start<'a>(&'a self, container: &'a str) -> BoxFuture<'a, EngineResult<()>> {
         self.start_own(container).boxed()
+    }
+
+    fn start_known<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<()>> {
+        self.start_id(id).boxed()
     }
 
     fn stop<'a>(&'a self, container: &'a str, grace: Duration) -> BoxFuture<'a, EngineResult<()>> {

@@ -67,7 +67,7 @@ impl Flight {
         route?;
         folders.map_err(|error| context.disk_trouble("the instance's folder cannot be made", &error))?;
         context.faults.hit("make.prepared").await;
-        self.create(&spec).await?;
+        self.own = Some(self.create(&spec).await?);
         context.faults.hit("make.created").await;
         let hash = spec.spec_hash();
         let update = Update {
@@ -96,11 +96,11 @@ impl Flight {
         }
     }
 
-    /// Creates the container, or adopts the very one that a crash left.
-    async fn create(&self, spec: &ContainerSpec) -> Result<(), Trouble> {
+    /// Creates the container, or adopts the very one that a crash left; answers its id.
+    async fn create(&self, spec: &ContainerSpec) -> Result<String, Trouble> {
         let engine = &self.context.engine;
         match engine.create(spec).await {
-            Ok(_) => return Ok(()),
+            Ok(id) => return Ok(id),
             Err(EngineError::Conflict(_)) => {}
             Err(EngineError::NotFound(_)) => return Err(Trouble::Failed(missing_image(&spec.image_id))),
             Err(error) => return Err(error.into()),
@@ -110,7 +110,7 @@ impl Flight {
             return Err(self.context.later(format!("the name {name} was in use; trying again")));
         };
         if is_same(&found, spec) {
-            return Ok(());
+            return Ok(found.id);
         }
         if !self.is_stale(&found, spec).await? {
             let reason =
@@ -118,8 +118,7 @@ impl Flight {
             return Err(Trouble::Failed(reason));
         }
         engine.remove(&found.id).await?;
-        engine.create(spec).await?;
-        Ok(())
+        Ok(engine.create(spec).await?)
     }
 
     /// Whether a container with our name is left from before: of this instance with another spec, or of one
@@ -160,7 +159,12 @@ impl Flight {
         let name = instance.container_name(&context.config.installation);
         self.answered = false;
         self.started = Some(Instant::now());
-        let (started, route) = tokio::join!(context.engine.start(&name), context.sync_route(&instance));
+        let own = self.own.take();
+        let start = match own.as_deref() {
+            Some(id) => context.engine.start_known(id),
+            None => context.engine.start(&name),
+        };
+        let (started, route) = tokio::join!(start, context.sync_route(&instance));
         match started {
             // It vanished meanwhile: look again.
             Err(EngineError::NotFound(_)) => return Ok(()),

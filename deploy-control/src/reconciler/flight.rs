@@ -35,6 +35,8 @@ pub(super) struct Flight {
     pub(super) interrupt: CancellationToken,
     /// What the last step left, where it is known without asking Docker.
     pub(super) known: Option<Container>,
+    /// Id of its own container, as it was just made or looked at.
+    pub(super) own: Option<String>,
     /// Exit code or the like, with `known` or the last look.
     pub(super) evidence: Option<String>,
     /// Whether the app answered since it was started.
@@ -76,6 +78,7 @@ impl Flight {
             id,
             interrupt,
             known: None,
+            own: None,
             evidence: None,
             answered: false,
             started: None,
@@ -263,6 +266,7 @@ impl Flight {
         // Another's container under our name is no container of ours.
         let own = info.filter(|info| info.labels.as_ref().is_some_and(|l| l.instance_id == self.id));
         let Some(info) = own else { return Ok(Container::Gone) };
+        self.own = Some(info.id);
         self.evidence = evidence(info.state);
         Ok(container(info.state))
     }
