@@ -81,7 +81,7 @@ burst_of_signups() {
 
 # burst_of_bare NAME PARALLEL BODY: so many at once, each worker one after another.
 burst_of_bare() {
-  local name="$1" parallel="$2" body="$3" started worker
+  local name="$1" parallel="$2" body="$3" started worker before="${#BARE[@]}"
   started="$(now)"
   for ((worker = 0; worker < parallel; worker++)); do
     (
@@ -93,7 +93,8 @@ burst_of_bare() {
   done
   wait
   TOOK=$(($(now) - started))
-  mapfile -t -O "${#BARE[@]}" BARE < <(cat "$FOLDER/bare-$name-"*)
+  mapfile -t -O "$before" BARE < <(cat "$FOLDER/bare-$name-"*)
+  [[ $((${#BARE[@]} - before)) -eq $at_once ]] || die "of $at_once bare containers $((${#BARE[@]} - before)) came up"
 }
 
 bench_burst() {

@@ -60,22 +60,28 @@ now() { printf '%s' "${EPOCHREALTIME/[.,]/}"; }
 
 # register NAME: a throw-away user's instance, until it is ready.
 register() {
-  local started user
-  user="$(fresh_ulid)"
+  local started body
+  body="$(json_object user_id "$(fresh_ulid)" username "$RUN-$1" email "$RUN-$1@example.com")"
   started="$(now)"
-  deploy_api POST /api/instances/register "$(json_object user_id "$user" username "$RUN-$1" email "$RUN-$1@example.com")"
+  deploy_api POST /api/instances/register "$body"
   TOOK=$(($(now) - started))
   expect_status "sign-up $1 failed" 201
   MADE+=("$(json_field instance_id)")
 }
 
-# bare_body SLUG: the body that this instance's container was made with, without its name, address and folders: the
-# same image, limits and hardening.
+# bare_body SLUG: the body that this instance's container was made with, without its name, address and owner: the
+# same image, limits and hardening. The folders are a copy of the instance's for each container (FOLDER, see bare):
+# without them the app would end at once, and Docker's tidying up would be in the way of whoever comes next.
 bare_body() {
-  local container
+  local container id
   container="$(docker container ls --format '{{.Names}}' --filter "label=beaver.slug=$1" \
     --filter "label=beaver.installation=$BEAVER_INSTALLATION")"
+  id="$(docker inspect --format '{{index .Config.Labels "beaver.instance-id"}}' "$container")"
+  rm -rf -- "$FOLDER/template"
+  cp --recursive "$PROJECT_ROOT/runtime/instances/$id" "$FOLDER/template"
+  chown --recursive 65534:65534 "$FOLDER/template"
   docker inspect --format '{"Image":{{json .Image}},"Env":{{json .Config.Env}},"User":"65534:65534","HostConfig":{
+    "Binds":["@FOLDER@:/config:ro","@FOLDER@/data:/data"],
     "Memory":{{.HostConfig.Memory}},"MemorySwap":{{.HostConfig.MemorySwap}},"NanoCpus":{{.HostConfig.NanoCpus}},
     "PidsLimit":{{json .HostConfig.PidsLimit}},"CapDrop":["ALL"],"SecurityOpt":["no-new-privileges"],
     "ReadonlyRootfs":true,"Init":true,"NetworkMode":{{json .HostConfig.NetworkMode}},
@@ -84,9 +90,11 @@ bare_body() {
 
 # bare NAME BODY: creates and starts a container through Docker alone.
 bare() {
-  local started id
+  local started id folder="$FOLDER/folders-$1" body
+  cp --archive "$FOLDER/template" "$folder"
+  body="${2//@FOLDER@/$folder}"
   started="$(now)"
-  docker_api POST "/containers/create?name=$RUN-bare-$1" "$2"
+  docker_api POST "/containers/create?name=$RUN-bare-$1" "$body"
   [[ $HTTP_BODY =~ \"Id\":\"([0-9a-f]+)\" ]] || die "Docker did not create the bare container: $HTTP_BODY"
   id="${BASH_REMATCH[1]}"
   BARE+=("$id")
