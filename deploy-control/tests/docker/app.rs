@@ -1,5 +1,5 @@
 //! The app of the Docker tests, compiled by itself into a static binary. It serves a report about its own
-//! surroundings on 8080, takes its owner once, ends at once with a configuration that names the model `broken`,
+//! surroundings on 8080, takes its owner once, uses up its memory at `POST /eat`, ends at once with a configuration that names the model `broken`,
 //! and has the `probe` command that every app image has to have.
 
 use std::fmt::Write as _;
@@ -59,6 +59,9 @@ fn serve() {
         let (line, sent) = request(&mut stream);
         let (status, body) = if line.starts_with("POST /api/auth/register ") {
             (take_owner(&sent), String::new())
+        } else if line.starts_with("POST /eat ") {
+            std::hint::black_box(vec![1_u8; 1 << 30]);
+            ("200 OK", String::new())
         } else {
             ("200 OK", report())
         };

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use bollard::query_parameters::StatsOptionsBuilder;
+use control_api::deploy::{EventView, InstanceState};
 use deploy_control::engine::{ContainerState, Engine as _, EngineError};
 use futures_util::StreamExt as _;
 
+use super::plane::until;
 use super::rig::{Rig, get};
+use super::service::Service;
 
 async fn rig() -> Rig {
     let rig = Rig::new().await;
@@ -35,6 +38,29 @@ async fn a_process_that_uses_up_the_memory_is_ended_and_told_of() {
     tokio::time::timeout(Duration::from_secs(20), oom).await.expect("Docker tells of it");
     let found = rig.engine.inspect(&id).await.expect("an answer").expect("there");
     assert_eq!(found.state, ContainerState::Running);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_whose_memory_ran_out_is_started_again_and_its_owner_told() {
+    const WORDS: &str = "it used up its memory (limit 256 MiB); the kernel ended what needed more";
+    let service = Service::new().await;
+    let id = service.register("alice").await;
+    let found = service.rig.engine.inspect(&service.container("alice", 1)).await.expect("an answer");
+    let address = found.expect("there").address.expect("an address");
+    let asked = service.http.post(format!("http://{address}:8080/eat")).send().await;
+    assert!(asked.is_err(), "nobody is left to answer: {asked:?}");
+    service.until_in_ledger(id, "out of memory", WORDS).await;
+    service.until_in_ledger(id, "lost", WORDS).await;
+    let events = service.api.events(id).await.expect("events").events;
+    let lost = events.iter().find(|event| event.what == "lost").expect("an entry");
+    assert_eq!(lost.evidence.as_deref(), Some("it used up its memory"));
+    let again = |events: &[EventView]| {
+        let mut of_late = events.iter().take_while(|event| event.what != "lost");
+        of_late.any(|event| event.what == "ready")
+    };
+    until("it is up again", async || again(&service.api.events(id).await.expect("events").events)).await;
+    assert_eq!(service.until_state(id, InstanceState::Ready).await.generation, 1, "the same container");
+    get(address).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
