@@ -13,7 +13,7 @@ use e2e::{Failure, Outcome, docker, ensure, ensure_eq};
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// Asks for an action and waits until its operation has ended.
-async fn act(world: &World, view: &InstanceView, action: &str) -> Outcome<OperationState> {
+pub(crate) async fn act(world: &World, view: &InstanceView, action: &str) -> Outcome<OperationState> {
     let answer = world.deploy.act(view.instance_id, action).await?;
     let operation = until(&format!("the end of {action}"), LIMIT, async || {
         let operation = world.deploy.operation(answer.operation_id).await?;
@@ -77,7 +77,7 @@ pub(crate) async fn change_image(world: &World, dockerfile: &str) -> Outcome {
     Ok(())
 }
 
-fn instance_image(world: &World) -> String {
+pub(crate) fn instance_image(world: &World) -> String {
     format!("beaver/app-instance:{}", world.site.name)
 }
 

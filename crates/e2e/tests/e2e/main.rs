@@ -58,6 +58,7 @@ fn main() -> ExitCode {
         lifecycle::a_container_removed_behind_our_back_comes_back,
         lifecycle::a_missing_image_is_told_and_the_order_waits,
         sleep::a_chat_under_way_keeps_its_instance_awake_and_an_idle_one_sleeps,
+        sleep::a_websocket_keeps_its_instance_awake_until_it_is_closed,
         sleep::a_frozen_instance_goes_on_where_it_stood,
         doctor::a_healthy_installation_has_no_failing_check,
         doctor::a_missing_firewall_rule_is_named,

@@ -1,21 +1,26 @@
 //! Who is put to sleep and who is not, with idle times that are short enough to wait for: a chat that streams keeps
-//! its instance awake while a neighbour falls asleep, and a sleeper comes back for whoever asks.
+//! or a page with a WebSocket keeps its instance awake while a neighbour falls asleep, and a sleeper comes back for
+//! whoever asks.
 
+use std::path::Path;
 use std::time::Duration;
 
-use control_api::deploy::InstanceState;
-use e2e::fixture::World;
+use control_api::deploy::{InstanceState, OperationState};
+use e2e::fixture::{PASSWORD, World};
 use e2e::http::Visitor;
 use e2e::providers::{Manner, Providers};
-use e2e::shell::docker as run_docker;
+use e2e::shell::{docker as run_docker, run};
 use e2e::wait::until;
 use e2e::{Failure, Outcome, docker, ensure, ensure_eq};
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::lifecycle::{act, instance_image, keeping_the_image, remove_made_images};
+
 const LIMIT: Duration = Duration::from_secs(90);
 const AWAKE: &str = "alice-awake";
 const IDLE: &str = "bob-idle";
+const SOCKET: &str = "alice-socket";
 
 /// Runs `body` with these settings, and without them after.
 async fn with_settings(
@@ -115,6 +120,59 @@ async fn waiting_page_leads_on(world: &World, visitor: &mut Visitor) -> Outcome 
         }
     })
     .await
+}
+
+/// Puts an app with a WebSocket in the place of the instances' image.
+async fn use_the_echo_app(world: &World) -> Outcome {
+    let folder = world.site.root.join("echo");
+    std::fs::create_dir_all(&folder)?;
+    let binary = folder.join("app").to_string_lossy().into_owned();
+    let archive = folder.join("image.tar").to_string_lossy().into_owned();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/app/echo.rs");
+    let flags = ["--edition=2024", "-Copt-level=s", "-Cstrip=symbols", "-Ctarget-feature=+crt-static"];
+    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    let args = [&flags[..], &["-o", &binary, source]].concat();
+    run(Path::new(&rustc), &args, &[], "", LIMIT).await?.success()?;
+    let args = ["-C", &folder.to_string_lossy(), "-cf", &archive, "app"];
+    run(Path::new("tar"), &args, &[], "", LIMIT).await?.success()?;
+    let name = instance_image(world);
+    run_docker(&["import", "--change", "ENTRYPOINT [\"/app\"]", &archive, &name]).await?.success()?;
+    Ok(())
+}
+
+pub(crate) async fn a_websocket_keeps_its_instance_awake_until_it_is_closed(world: &World) -> Outcome {
+    world.signed_in(SOCKET).await?;
+    world.signed_in(IDLE).await?;
+    let view = world.wait_ready(SOCKET).await?;
+    let outcome = with_settings(world, &[("BEAVER_IDLE_SLEEP", "10s")], async || {
+        keeping_the_image(world, async || {
+            use_the_echo_app(world).await?;
+            ensure_eq!(act(world, &view, "upgrade").await?, OperationState::Succeeded);
+            Ok(())
+        })
+        .await?;
+        let container = docker::instance_container(&world.site.name, SOCKET).await?;
+        let before = docker::identity(&container).await?;
+        let browser = world.driver.open().await?;
+        browser.goto(&world.site.instance_url(SOCKET, "/")).await?;
+        browser.fill("input[name=login]", SOCKET).await?;
+        browser.fill("input[name=password]", PASSWORD).await?;
+        browser.click("form[action='/login'] button[type=submit]").await?;
+        // Three times the idle time, while a neighbour who does nothing falls asleep.
+        browser
+            .wait_text("output", "thirty echoes", |text| text.parse::<u32>().is_ok_and(|n| n >= 30))
+            .await?;
+        ensure_eq!(browser.text("b").await?, "", "the socket was closed");
+        ensure_eq!(world.instance(IDLE).await?.state, InstanceState::Asleep);
+        ensure_eq!(docker::identity(&container).await?, before, "{SOCKET} was restarted under its page");
+        browser.close().await?;
+        world.wait_state(SOCKET, InstanceState::Asleep).await?;
+        Ok(())
+    })
+    .await;
+    ensure_eq!(act(world, &view, "rollback").await?, OperationState::Succeeded);
+    outcome?;
+    remove_made_images().await
 }
 
 pub(crate) async fn a_frozen_instance_goes_on_where_it_stood(world: &World) -> Outcome {
