@@ -58,8 +58,9 @@ async fn measure(
 
 async fn measure_one(context: &Context, ladder: &Ladder, instance: &mut Instance) -> Option<CpuNote> {
     let name = instance.container_name(&context.config.installation);
-    let total_ns = context.engine.cpu_time(&name).await.ok()?;
-    let sample = CpuSample { total_ns, at: context.clock.now_ms() };
+    // The time before the answer: what it does while Docker counts must not be taken for known.
+    let at = context.clock.now_ms();
+    let sample = CpuSample { total_ns: context.engine.cpu_time(&name).await.ok()?, at };
     let busy_at = idleness::busy_at(instance, ladder, sample);
     (instance.cpu, instance.cpu_busy_at) = (Some(sample), Some(busy_at));
     Some(CpuNote { id: instance.id, sample, busy_at })

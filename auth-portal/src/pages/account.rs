@@ -187,7 +187,7 @@ pub(crate) async fn act(
     let found = own_instance(&portal, session.view.user.user_id).await.map_err(PageError::deploy)?;
     // Removed in the meantime: the page says so and offers a new one.
     let Some(instance) = found else { return Ok(redirect("/account")) };
-    match portal.deploy.act(instance.instance_id, &action).await {
+    match portal.deploy.act_for_owner(instance.instance_id, &action).await {
         Ok(_) => Ok(redirect(&format!("/account?done={action}"))),
         Err(error) => {
             let (status, text) = refusal(error)?;

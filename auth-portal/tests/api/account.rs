@@ -112,7 +112,7 @@ async fn buttons_do_what_they_say() {
     for action in ["start", "stop", "restart", "sleep"] {
         let page = browser.post(&format!("/account/{action}"), &[]).await;
         assert_eq!(page.location(), format!("/account?done={action}"));
-        assert_eq!(app.fakes.calls(&format!("/api/instances/{id}/{action}")).len(), 1);
+        assert_eq!(app.fakes.calls(&format!("/api/instances/{id}/{action}")), ["actor=user"]);
     }
     browser.get("/account?done=sleep").await.shows("Your instance is going to sleep.");
     assert_eq!(browser.post("/account/upgrade", &[]).await.status, StatusCode::NOT_FOUND);

@@ -275,7 +275,8 @@ async fn gate(
     let (parts, body) = request.into_parts();
     let bytes = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
     let path = parts.uri.path().to_owned();
-    let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    let query = || parts.uri.query().map_or(Value::Null, |query| Value::String(query.to_owned()));
+    let json = serde_json::from_slice(&bytes).unwrap_or_else(|_| query());
     let refusal = {
         let mut world = fakes.world();
         world.calls.push((path.clone(), json));

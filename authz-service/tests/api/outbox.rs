@@ -69,7 +69,9 @@ async fn a_refusal_is_shown_and_another_slug_helps() {
     app.deploy.set_mood(Mood::Accept);
     let again = json!({"session": session, "slug": "alice-two"});
     let answer = app.post("/portal/provisioning", &again).await.expect(202);
-    assert_eq!(answer.body["state"], "queued");
+    // The outbox may be as fast as the answer.
+    let state = answer.text("state");
+    assert!(state == "queued" || state == "accepted", "{answer:?}");
     app.until_order(&session, "accepted").await;
     assert_eq!(app.deploy.orders()[1].slug.as_ref().map(ToString::to_string).as_deref(), Some("alice-two"));
 

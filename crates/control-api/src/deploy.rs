@@ -178,6 +178,25 @@ pub struct InstanceView {
     pub warning: Option<String>,
 }
 
+/// Query of what changes an instance: who is behind it, for the ledger.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct OnBehalf {
+    /// The operator where nothing is said.
+    #[serde(default)]
+    pub actor: Asker,
+}
+
+/// Who asks for something through an operator's token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Asker {
+    /// Whoever runs the installation.
+    #[default]
+    Operator,
+    /// The instance's owner.
+    User,
+}
+
 /// Body of `PUT /api/instances/{id}/keep-awake`.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct KeepAwakeRequest {

@@ -9,9 +9,10 @@ use url::Url;
 
 use crate::client::{ApiClient, ApiError};
 use crate::deploy::{
-    ActivityReport, ConfigureProviderRequest, EventList, EventsQuery, HealthView, InstanceList, InstanceView,
-    KeepAwakeRequest, ListQuery, OperationAnswer, OperationView, OverviewView, ProbeAnswer, PullAnswer,
-    PullRequest, RegisterAnswer, RegisterRequest, ResolveRequest, StatsView, WakeAnswer,
+    ActivityReport, Asker, ConfigureProviderRequest, EventList, EventsQuery, HealthView, InstanceList,
+    InstanceView, KeepAwakeRequest, ListQuery, OnBehalf, OperationAnswer, OperationView, OverviewView,
+    ProbeAnswer, PullAnswer, PullRequest, RegisterAnswer, RegisterRequest, ResolveRequest, StatsView,
+    WakeAnswer,
 };
 use crate::doctor::DoctorReport;
 use crate::ids::{InstanceId, OperationId, RolloutId};
@@ -79,6 +80,12 @@ impl DeployClient {
     /// `start`, `stop`, `restart`, `sleep`, `upgrade` or `rollback`.
     pub async fn act(&self, id: InstanceId, action: &str) -> Result<OperationAnswer, ApiError> {
         self.0.json(self.0.request(Method::POST, &format!("/api/instances/{id}/{action}"))).await
+    }
+
+    /// The same because its owner asks for it; not for `rollback`.
+    pub async fn act_for_owner(&self, id: InstanceId, action: &str) -> Result<OperationAnswer, ApiError> {
+        let request = self.0.request(Method::POST, &format!("/api/instances/{id}/{action}"));
+        self.0.json(request.query(&OnBehalf { actor: Asker::User })).await
     }
 
     /// Goes back to an image from before, with the data of then where that is asked for.

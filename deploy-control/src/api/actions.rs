@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use control_api::deploy::{OperationAnswer, ProbeAnswer};
+use control_api::deploy::{Asker, OnBehalf, OperationAnswer, ProbeAnswer};
 use control_api::ids::{InstanceId, OperationId};
 use http::StatusCode;
 use serde::Deserialize;
@@ -16,9 +16,17 @@ use crate::requests::{Action, Requests};
 
 pub(super) type Answer = Result<(StatusCode, Json<OperationAnswer>), Error>;
 
-async fn act(requests: Requests, id: InstanceId, action: Action) -> Answer {
-    let operation_id = requests.act(id, action, Actor::Operator).await?;
+async fn act(requests: Requests, id: InstanceId, action: Action, asker: Asker) -> Answer {
+    let operation_id = requests.act(id, action, actor(asker)).await?;
     accepted(&requests, id, operation_id).await
+}
+
+/// Whom the ledger names.
+pub(super) fn actor(asker: Asker) -> Actor {
+    match asker {
+        Asker::Operator => Actor::Operator,
+        Asker::User => Actor::User,
+    }
 }
 
 /// The answer once it is written down.
@@ -34,7 +42,10 @@ macro_rules! actions {
             $(#[$doc])*
             #[utoipa::path(
                 post, path = $path, tag = "actions", security(("deploy" = [])),
-                params(("id" = InstanceId, Path)),
+                params(
+                    ("id" = InstanceId, Path),
+                    ("actor" = Option<Asker>, Query, description = "who is behind it, for the ledger"),
+                ),
                 responses(
                     (status = 202, body = OperationAnswer),
                     (status = 404, description = "`not-found`", body = ProblemBody),
@@ -42,8 +53,12 @@ macro_rules! actions {
                     (status = 503, description = "`image-missing`, `docker-unreachable`", body = ProblemBody),
                 )
             )]
-            pub(super) async fn $name(State(requests): State<Requests>, Id(id): Id<InstanceId>) -> Answer {
-                act(requests, id, $action).await
+            pub(super) async fn $name(
+                State(requests): State<Requests>,
+                Id(id): Id<InstanceId>,
+                Params(query): Params<OnBehalf>,
+            ) -> Answer {
+                act(requests, id, $action, query.actor).await
             }
         )+
     };
@@ -68,12 +83,18 @@ actions! {
 pub(super) struct DeleteQuery {
     #[serde(default)]
     purge: bool,
+    #[serde(default)]
+    actor: Asker,
 }
 
 /// Removes it, in whatever state it is. Its data is kept for its owner unless `purge` is set.
 #[utoipa::path(
     delete, path = "/api/instances/{id}", tag = "actions", security(("deploy" = [])),
-    params(("id" = InstanceId, Path), ("purge" = Option<bool>, Query, description = "its data too")),
+    params(
+        ("id" = InstanceId, Path),
+        ("purge" = Option<bool>, Query, description = "its data too"),
+        ("actor" = Option<Asker>, Query, description = "who is behind it, for the ledger"),
+    ),
     responses((status = 202, body = OperationAnswer), (status = 404, body = ProblemBody))
 )]
 pub(super) async fn delete(
@@ -81,7 +102,7 @@ pub(super) async fn delete(
     Id(id): Id<InstanceId>,
     Params(query): Params<DeleteQuery>,
 ) -> Answer {
-    act(requests, id, Action::Delete { purge: query.purge }).await
+    act(requests, id, Action::Delete { purge: query.purge }, query.actor).await
 }
 
 /// Proves the isolation again, now.

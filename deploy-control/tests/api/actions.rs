@@ -32,6 +32,25 @@ async fn stop_start_and_restart() {
 }
 
 #[tokio::test]
+async fn the_ledger_says_who_is_behind_an_action() {
+    let world = World::new().await;
+    let app = world.start().await;
+    let id = app.register("alice").await.instance_id;
+    let asked = app.api.act_for_owner(id, "stop").await.expect("accepted");
+    app.until_final(asked.operation_id).await;
+    app.act(id, "start").await;
+    let events = app.api.events(id).await.expect("events").events;
+    let of = |what: &str| -> Vec<&str> {
+        events.iter().filter(|event| event.what == what).map(|event| event.actor.as_str()).collect()
+    };
+    assert_eq!(of("stop asked for"), ["user"]);
+    assert_eq!(of("start asked for"), ["operator"]);
+    let answer = app.post(&format!("/api/instances/{id}/stop?actor=nobody"), &json!({})).await;
+    assert_eq!(answer.status(), 422, "{answer:?}");
+    assert!(app.stop().await);
+}
+
+#[tokio::test]
 async fn a_start_of_what_runs_is_success_at_once() {
     let world = World::new().await;
     let app = world.start().await;

@@ -59,6 +59,8 @@ async fn an_idle_instance_is_put_to_sleep_but_never_on_missing_data() {
     world.clock = Clock::manual(from_millis(1_800_000_000_000));
     let app = world.start().await;
     let id = app.register("alice").await.instance_id;
+    // Its first measurement, from which all others count.
+    rounds(&world, &app).await;
     world.clock.advance(Duration::from_mins(29));
     report(&app, &world, Some(id)).await;
     // Long unused, but the router has been silent.
