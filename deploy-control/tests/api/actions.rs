@@ -46,7 +46,7 @@ async fn the_ledger_says_who_is_behind_an_action() {
     assert_eq!(of("stop asked for"), ["user"]);
     assert_eq!(of("start asked for"), ["operator"]);
     let answer = app.post(&format!("/api/instances/{id}/stop?actor=nobody"), &json!({})).await;
-    assert_eq!(answer.status(), 422, "{answer:?}");
+    assert_eq!(answer.status(), 400, "{answer:?}");
     assert!(app.stop().await);
 }
 

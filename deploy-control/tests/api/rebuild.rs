@@ -97,6 +97,11 @@ async fn a_damaged_file_is_kept_aside_and_a_half_known_instance_is_named() {
     let alice = app.register("alice").await.instance_id;
     end(app).await;
     let folder = world.runtime().join("deploy");
+    // With its log, from which SQLite would read it again; a connection that is still closing has the old files.
+    for name in ["deploy.sqlite", "deploy.sqlite-wal", "deploy.sqlite-shm"] {
+        let removed = std::fs::remove_file(folder.join(name));
+        assert!(removed.is_ok() || name != "deploy.sqlite", "{removed:?}");
+    }
     std::fs::write(folder.join("deploy.sqlite"), "no database at all, but of some length").expect("damaged");
     let stray = control_api::ids::InstanceId::generate();
     std::fs::create_dir(world.runtime().join(format!("instances/{stray}"))).expect("a folder");
