@@ -84,6 +84,9 @@ pub struct Request {
 /// took a `HostConfig`.
 const MIN_MINOR: u32 = 40;
 
+/// Containers and networks may be named so, but then their routes look like others.
+const ROUTE_WORDS: [&str; 3] = ["create", "json", "prune"];
+
 /// How the value of a query parameter must look.
 #[derive(Clone, Copy)]
 enum Kind {
@@ -129,7 +132,6 @@ pub fn parse(method: &Method, path: &str, query: &str) -> Result<Request, Refusa
             }
         }
         ("POST", ["containers", "create"]) => Call::CreateContainer { name: container_name(query)? },
-        (method, ["containers", id, rest @ ..]) => container_call(method, id, rest, query)?,
         ("GET", ["networks"]) => {
             take(query, &[], &["filters"])?;
             Call::ListNetworks
@@ -138,6 +140,10 @@ pub fn parse(method: &Method, path: &str, query: &str) -> Result<Request, Refusa
             take(query, &[], &[])?;
             Call::CreateNetwork
         }
+        (_, ["containers" | "networks", word, ..]) if ROUTE_WORDS.contains(word) => {
+            return Err(Refusal::new(format!("{word} is a word of Docker's API and no name here")));
+        }
+        (method, ["containers", id, rest @ ..]) => container_call(method, id, rest, query)?,
         ("GET", ["networks", name]) => {
             take(query, &[], &["verbose", "scope"])?;
             Call::Network((*name).to_owned())

@@ -61,6 +61,12 @@ fn everything_else_is_refused() {
         ("DELETE", "/containers/abc/unpause"),
         ("POST", "/containers/pause"),
         ("POST", "/containers/prune"),
+        // Containers and networks of these names, to Docker: lines that look like others.
+        ("DELETE", "/containers/create?force=true"),
+        ("POST", "/containers/json/start"),
+        ("GET", "/containers/prune/json"),
+        ("GET", "/networks/create"),
+        ("DELETE", "/networks/prune"),
         ("POST", "/images/create"),
         ("POST", "/images/create?fromImage=app"),
         ("POST", "/images/create?tag=1"),
