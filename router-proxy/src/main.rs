@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("healthcheck") {
         return router_proxy::healthcheck::run(service_kit::env::EnvReader::from_process());
     }
+    service_kit::telemetry::init_buffered();
     service_kit::lifecycle::run("router-proxy", DRAIN, |lifecycle| async move {
         let config = Config::from_env(&mut EnvReader::from_process()).map_err(StartError::Config)?;
         let public = bind(config.listen, "ROUTER_LISTEN").await?;

@@ -11,6 +11,7 @@ pub mod health;
 pub mod healthcheck;
 pub mod http_client;
 pub mod lifecycle;
+pub mod log_buffer;
 pub mod metrics;
 pub mod problem;
 pub mod request_id;

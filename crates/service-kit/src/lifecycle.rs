@@ -161,6 +161,21 @@ where
     Fut: Future<Output = Result<(), StartError>>,
 {
     crate::telemetry::init();
+    let code = run_to_the_end(runtime, name, grace, start);
+    crate::telemetry::flush();
+    code
+}
+
+fn run_to_the_end<F, Fut>(
+    runtime: &mut tokio::runtime::Builder,
+    name: &'static str,
+    grace: Duration,
+    start: F,
+) -> ExitCode
+where
+    F: FnOnce(Lifecycle) -> Fut,
+    Fut: Future<Output = Result<(), StartError>>,
+{
     let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
