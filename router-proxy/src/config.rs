@@ -41,6 +41,8 @@ pub struct Config {
     pub issuer: String,
     /// Peers whose `X-Forwarded-*` is believed.
     pub trusted: TrustedProxies,
+    /// Whether their connections begin with the PROXY protocol.
+    pub proxy_protocol: bool,
     /// Time limits.
     pub timeouts: Timeouts,
 }
@@ -69,6 +71,7 @@ impl Config {
             token: env.secret("BEAVER_ROUTER_TOKEN", MIN_TOKEN),
             issuer: issuer(env),
             trusted: env.parse_or("BEAVER_TRUSTED_PROXIES", TrustedProxies::default()),
+            proxy_protocol: proxy_protocol(env),
             public,
             base_domains,
             timeouts: Timeouts::default(),
@@ -80,6 +83,22 @@ impl Config {
     pub fn is_https(&self) -> bool {
         self.public.scheme == Scheme::Https
     }
+}
+
+/// `on` or `off`; nobody could send it where nobody is trusted.
+fn proxy_protocol(env: &mut EnvReader) -> bool {
+    let is_on = match env.text("BEAVER_PROXY_PROTOCOL").as_deref() {
+        None | Some("off") => false,
+        Some("on") => true,
+        Some(_) => {
+            env.fault("BEAVER_PROXY_PROTOCOL", "must be on or off");
+            false
+        }
+    };
+    if is_on && env.text("BEAVER_TRUSTED_PROXIES").is_none() {
+        env.fault("BEAVER_PROXY_PROTOCOL", "needs BEAVER_TRUSTED_PROXIES: nobody else's word is taken");
+    }
+    is_on
 }
 
 /// An http or https origin: no path, no query, no credentials.
@@ -155,13 +174,22 @@ mod tests {
             ("PORTAL_PUBLIC_URL", "https://portal.example.com/path"),
             ("ROUTER_LISTEN", "nowhere"),
             ("BEAVER_TRUSTED_PROXIES", "nobody"),
+            ("BEAVER_PROXY_PROTOCOL", "maybe"),
         ]);
         let error = Config::from_env(&mut env).expect_err("faults").to_string();
-        for name in
-            ["BEAVER_ROUTER_TOKEN", "AUTHZ_ISSUER", "PORTAL_PUBLIC_URL", "ROUTER_LISTEN", "TRUSTED_PROXIES"]
-        {
+        for name in [
+            "BEAVER_ROUTER_TOKEN",
+            "AUTHZ_ISSUER",
+            "PORTAL_PUBLIC_URL",
+            "ROUTER_LISTEN",
+            "TRUSTED_PROXIES",
+            "BEAVER_PROXY_PROTOCOL",
+        ] {
             assert!(error.contains(name), "{error}");
         }
+        let mut env = EnvReader::from_pairs([TOKEN, ("BEAVER_PROXY_PROTOCOL", "on")]);
+        let error = Config::from_env(&mut env).expect_err("a fault").to_string();
+        assert!(error.contains("needs BEAVER_TRUSTED_PROXIES"), "{error}");
     }
 
     #[test]

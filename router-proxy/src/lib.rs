@@ -14,6 +14,7 @@ pub mod limits;
 mod metrics;
 mod pages;
 mod proxy;
+mod proxy_protocol;
 mod request;
 mod response_headers;
 mod routes;

@@ -43,12 +43,13 @@ pub(crate) struct GuardedIo<S> {
 }
 
 impl<S> GuardedIo<S> {
-    pub(crate) fn new(inner: S, state: Arc<ConnectionState>, times: &Timeouts) -> Self {
+    /// `read` came from the socket already.
+    pub(crate) fn new(inner: S, read: BytesMut, state: Arc<ConnectionState>, times: &Timeouts) -> Self {
         Self {
             inner,
             state,
             framing: Framing::new(),
-            buffer: BytesMut::new(),
+            buffer: read,
             allowed: 0,
             refused: false,
             is_first: true,

@@ -1,18 +1,21 @@
 //! Accepts clients and drives their connections: the guard, then hyper with HTTP/1.1 and, for an outer
 //! proxy, HTTP/2 by prior knowledge. On a stop it takes no new connection and lets those end that are busy.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::handle::Router;
 use crate::guard::{ConnectionState, GuardedIo};
 use crate::limits::{MAX_HEADERS_BYTES, MAX_TARGET};
+use crate::proxy_protocol;
 
 /// Pause after a failed accept (out of file descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -38,30 +41,48 @@ pub(crate) async fn accept(router: Arc<Router>, listener: TcpListener) -> Result
             () = stopping.cancelled() => break,
         };
         prepare(&stream);
-        let state = Arc::new(ConnectionState::default());
-        let io = GuardedIo::new(stream, Arc::clone(&state), &router.config.timeouts);
-        let router = Arc::clone(&router);
-        let service = service_fn(move |request| {
-            // Asked now and not when the future runs: by then hyper may have read ahead to the next request.
-            let fault = state.fault();
-            Arc::clone(&router).serve((Arc::clone(&state), fault), peer, request)
-        });
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service).into_owned();
-        let connection = graceful.watch(connection);
+        let serving = serve(Arc::clone(&router), stream, peer, builder.clone(), graceful.watcher());
         let aborting = aborting.clone();
         // The drain below waits for every one of these.
         tokio::spawn(async move {
-            tokio::select! {
-                outcome = connection => if let Err(error) = outcome {
-                    tracing::debug!(%error, "a client's connection ended early");
-                },
-                () = aborting.cancelled() => (),
-            }
+            tokio::select! { () = serving => (), () = aborting.cancelled() => () }
         });
     }
     drop(listener);
     graceful.shutdown().await;
     Ok(())
+}
+
+/// One client's connection until its end.
+async fn serve(
+    router: Arc<Router>,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    builder: auto::Builder<TokioExecutor>,
+    watcher: Watcher,
+) {
+    let (config, mut read) = (&router.config, BytesMut::new());
+    let mut client = peer;
+    if config.proxy_protocol && config.trusted.contains(peer.ip()) {
+        match proxy_protocol::read(&mut stream, &mut read, config.timeouts.head).await {
+            Ok(source) => client = source.unwrap_or(peer),
+            Err(error) => {
+                tracing::warn!(%peer, %error, "a connection with no PROXY header in front was closed");
+                return;
+            }
+        }
+    }
+    let state = Arc::new(ConnectionState::default());
+    let io = GuardedIo::new(stream, read, Arc::clone(&state), &config.timeouts);
+    let service = service_fn(move |request| {
+        // Asked now and not when the future runs: by then hyper may have read ahead to the next request.
+        let fault = state.fault();
+        Arc::clone(&router).serve((Arc::clone(&state), fault), client, request)
+    });
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service).into_owned();
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "a client's connection ended early");
+    }
 }
 
 /// hyper behind the guard: the guard keeps the times of a head and its size.

@@ -11,6 +11,7 @@ mod gate;
 mod handoff;
 mod instances;
 mod outage;
+mod proxy_protocol;
 mod raw;
 mod readiness;
 mod routing;

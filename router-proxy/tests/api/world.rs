@@ -81,6 +81,7 @@ impl World {
             token: Secret::from(TOKEN),
             issuer: ISSUER.to_owned(),
             trusted: TrustedProxies::default(),
+            proxy_protocol: false,
             timeouts: Timeouts { activity: Duration::from_millis(200), ..Timeouts::default() },
         };
         adjust(&mut config);
