@@ -2,7 +2,7 @@
 //! incremental: any segmentation of the bytes gives the same result. It never says "deliver" across the end
 //! of a message, so that a fault in one request cannot touch the one before it.
 
-use super::head::{BodyFraming, Fault, check};
+use super::head::{BodyFraming, Fault, check, is_token};
 use crate::limits::{MAX_HEADERS_BYTES, MAX_TARGET};
 
 /// Longest chunk-size line with its extensions, and longest trailer section.
@@ -14,7 +14,7 @@ const H2_PREFACE_HEAD: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
 
 /// What to do with the bytes at the front.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// So many may be handed on.
     Deliver(usize),
     /// More must be read first.
@@ -53,37 +53,45 @@ enum Chunk {
     Data(u64),
     DataCr,
     DataLf,
-    /// `line` bytes of this line so far, `total` of all trailers.
+    /// `total` bytes of all trailers so far.
     Trailer {
-        line: usize,
+        part: TrailerPart,
         total: usize,
     },
     TrailerLf {
-        line: usize,
+        is_last: bool,
         total: usize,
     },
 }
 
+/// Where in a trailer's line the next byte is.
+#[derive(Clone, Copy, Debug)]
+enum TrailerPart {
+    Start,
+    Name,
+    Value,
+}
+
 /// The position of one connection in its messages.
 #[derive(Debug)]
-pub(super) struct Framing {
+pub(crate) struct Framing {
     state: State,
     extension_size: u64,
     is_first: bool,
 }
 
 impl Framing {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { state: State::Head { scanned: 0 }, extension_size: 0, is_first: true }
     }
 
     /// Whether the next byte begins a head.
-    pub(super) fn is_between_messages(&self) -> bool {
+    pub(crate) fn is_between_messages(&self) -> bool {
         matches!(self.state, State::Head { .. })
     }
 
     /// Looks at the bytes that were read and not yet handed on.
-    pub(super) fn advance(&mut self, bytes: &[u8]) -> Step {
+    pub(crate) fn advance(&mut self, bytes: &[u8]) -> Step {
         if bytes.is_empty() {
             return Step::NeedMore;
         }
@@ -104,10 +112,19 @@ impl Framing {
         // RFC 9112, section 2.2: an empty line before a request is skipped.
         let start = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
         if start > 0 {
+            // What follows is no preface any more: hyper looks for one at the very first byte.
+            self.is_first = false;
             return skip_empty_lines(&bytes[..start], bytes.len());
         }
         let mut previous = scanned.checked_sub(1).map(|i| bytes[i]);
         for (index, &byte) in bytes.iter().enumerate().skip(scanned) {
+            // Here and not after the loop: the verdict must not depend on how much was read at once.
+            if index == MAX_REQUEST_LINE && !bytes[..index].contains(&b'\n') {
+                return Step::Refuse(Fault::TargetTooLong);
+            }
+            if index == MAX_REQUEST_LINE + MAX_HEADERS_BYTES {
+                return Step::Refuse(Fault::HeadersTooLarge);
+            }
             match (previous, byte) {
                 (Some(b'\r'), b'\n') if bytes[..=index].ends_with(b"\r\n\r\n") => {
                     return self.head_complete(&bytes[..=index]);
@@ -121,12 +138,6 @@ impl Framing {
             previous = Some(byte);
         }
         self.state = State::Head { scanned: bytes.len() };
-        if bytes.len() > MAX_REQUEST_LINE && !bytes[..MAX_REQUEST_LINE].contains(&b'\n') {
-            return Step::Refuse(Fault::TargetTooLong);
-        }
-        if bytes.len() > MAX_REQUEST_LINE + MAX_HEADERS_BYTES {
-            return Step::Refuse(Fault::HeadersTooLarge);
-        }
         Step::NeedMore
     }
 
@@ -189,21 +200,31 @@ impl Framing {
             (Chunk::Extension { len }, b'\t' | 0x20..=0x7e | 0x80..) if len < MAX_CHUNK_LINE => {
                 Chunk::Extension { len: len + 1 }
             }
-            (Chunk::SizeLf { value: 0 }, b'\n') => Chunk::Trailer { line: 0, total: 0 },
+            (Chunk::SizeLf { value: 0 }, b'\n') => Chunk::Trailer { part: TrailerPart::Start, total: 0 },
             (Chunk::SizeLf { value }, b'\n') => Chunk::Data(value),
             (Chunk::DataCr, b'\r') => Chunk::DataLf,
             (Chunk::DataLf, b'\n') => Chunk::Size { value: 0, digits: 0 },
-            (Chunk::Trailer { line, total }, b'\r') => Chunk::TrailerLf { line, total },
-            (Chunk::Trailer { line: 0, .. }, b' ' | b'\t') => return Err("a trailer is folded"),
-            (Chunk::Trailer { line, total }, b'\t' | 0x20..=0x7e | 0x80..) if total < MAX_TRAILERS => {
-                Chunk::Trailer { line: line + 1, total: total + 1 }
+            (Chunk::Trailer { part, total }, _) if total < MAX_TRAILERS || byte == b'\r' => {
+                trailer_byte(part, total, byte)?
             }
-            (Chunk::TrailerLf { line: 0, .. }, b'\n') => return Ok(None),
-            (Chunk::TrailerLf { total, .. }, b'\n') => Chunk::Trailer { line: 0, total },
+            (Chunk::TrailerLf { is_last: true, .. }, b'\n') => return Ok(None),
+            (Chunk::TrailerLf { total, .. }, b'\n') => Chunk::Trailer { part: TrailerPart::Start, total },
             _ => return Err("the chunked body is malformed"),
         };
         Ok(Some(next))
     }
+}
+
+/// A trailer has the form of a header. hyper would find out as well, but only after the guard let it read on.
+fn trailer_byte(part: TrailerPart, total: usize, byte: u8) -> Result<Chunk, &'static str> {
+    let part = match (part, byte) {
+        (TrailerPart::Start, b'\r') => return Ok(Chunk::TrailerLf { is_last: true, total }),
+        (TrailerPart::Value, b'\r') => return Ok(Chunk::TrailerLf { is_last: false, total }),
+        (TrailerPart::Name, b':') | (TrailerPart::Value, b'\t' | 0x20..=0x7e | 0x80..) => TrailerPart::Value,
+        (TrailerPart::Start | TrailerPart::Name, _) if is_token(byte) => TrailerPart::Name,
+        _ => return Err("a trailer is malformed"),
+    };
+    Ok(Chunk::Trailer { part, total: total + 1 })
 }
 
 /// Hands on whole CR LF pairs in front of a head.
@@ -260,6 +281,7 @@ mod tests {
         "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0",
         "GET / HTTP/1.1\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ];
 
     #[test]
@@ -273,7 +295,9 @@ mod tests {
         assert!(all(4).1.contains("Abort"), "{}", all(4).1);
         assert!(all(5).1.contains("Abort"), "{}", all(5).1);
         assert_eq!(all(6), (SAMPLES[6].into(), "pass through".into()));
-        assert!(all(7).1.contains("Refuse"), "the preface counts at the start of a connection alone");
+        for late in [7, 8] {
+            assert!(all(late).1.contains("Refuse"), "the preface counts at the start of a connection alone");
+        }
     }
 
     #[test]
@@ -282,6 +306,32 @@ mod tests {
         assert!(run(&long_target, &[999]).1.contains("TargetTooLong"));
         let long_headers = [b"GET / HTTP/1.1\r\nX: ".as_slice(), &vec![b'x'; 60_000]].concat();
         assert!(run(&long_headers, &[999]).1.contains("HeadersTooLarge"));
+    }
+
+    #[test]
+    fn an_endless_method_is_refused_however_it_comes() {
+        let long_method = ["G".repeat(9_000).as_str(), " / HTTP/1.1\r\n\r\n"].concat();
+        for piece in [1, 999, 100_000] {
+            assert!(run(long_method.as_bytes(), &[piece]).1.contains("TargetTooLong"), "{piece}");
+        }
+    }
+
+    #[test]
+    fn a_trailer_has_the_form_of_a_header() {
+        let with = |trailers: &str| {
+            let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
+            run(format!("{head}{trailers}\r\n").as_bytes(), &[100_000]).1
+        };
+        let longest = format!("A:{}\r\n", "b".repeat(MAX_TRAILERS - 2));
+        for good in ["", "A: b\r\n", "A:\r\nB:\t c \r\n", &longest] {
+            assert!(with(good).contains("between messages: true"), "{good:?}");
+        }
+        let too_long = format!("A:{}\r\n", "b".repeat(MAX_TRAILERS - 1));
+        for bad in
+            ["A : b\r\n", "A\r\n", ": b\r\n", "A: b\r\n c\r\n", "A: \0\r\n", "GET / HTTP/1.1\r\n", &too_long]
+        {
+            assert!(with(bad).contains("Abort"), "{bad:?}");
+        }
     }
 
     proptest! {

@@ -72,8 +72,9 @@ fn check_request_line(line: &[u8]) -> Result<bool, Fault> {
         return Err(Fault::TargetTooLong);
     }
     let is_visible = target.iter().all(|b| (0x21..=0x7e).contains(b));
-    // hyper would answer this one itself, without a request id.
-    if !is_visible || http::Uri::try_from(target).is_err() {
+    // hyper would answer this one itself, without a request id. A fragment it would cut off, and the instance
+    // would get another target than was sent.
+    if !is_visible || target.contains(&b'#') || http::Uri::try_from(target).is_err() {
         return Err(Fault::Malformed("the request target is no URI"));
     }
     match version {
@@ -108,7 +109,7 @@ fn parse_length(value: &[u8]) -> Result<u64, Fault> {
 }
 
 /// `tchar` of RFC 9110, section 5.6.2.
-fn is_token(byte: u8) -> bool {
+pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
@@ -179,6 +180,7 @@ mod tests {
             "G@T / HTTP/1.1",
             "GET /\u{e9} HTTP/1.1",
             "GET /\t HTTP/1.1",
+            "GET /a#b HTTP/1.1",
             " / HTTP/1.1",
         ] {
             assert!(matches!(line(bad), Err(Fault::Malformed(_))), "{bad}");

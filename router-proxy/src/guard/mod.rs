@@ -4,10 +4,13 @@
 //! read the whole head and agreed to it.
 
 mod connection;
-mod framing;
+pub(crate) mod framing;
 mod head;
 mod io;
 
 pub(crate) use connection::{ConnectionState, InFlight};
 pub(crate) use head::Fault;
 pub(crate) use io::GuardedIo;
+
+#[cfg(test)]
+mod property_tests;

@@ -79,6 +79,9 @@ async fn what_is_ambiguous_is_refused_and_never_reaches_the_instance() {
         (format!("GET alice.localhost:80 HTTP/1.1\r\n{HOST}\r\n\r\n"), 400),
         (format!("GET foo HTTP/1.1\r\n{HOST}\r\n\r\n"), 400),
         (format!("GET * HTTP/1.1\r\n{HOST}\r\n\r\n"), 400),
+        (format!("GET /a#b HTTP/1.1\r\n{HOST}\r\n\r\n"), 400),
+        (format!("\r\nPRI * HTTP/2.0\r\n\r\n{smuggled}"), 400),
+        (format!("{} / HTTP/1.1\r\n{HOST}\r\n\r\n", "G".repeat(9_000)), 414),
         (format!("GET / HTTP/3.0\r\n{HOST}\r\n\r\n"), 400),
         (format!("GET  / HTTP/1.1\r\n{HOST}\r\n\r\n"), 400),
         (format!("CONNECT alice.localhost:80 HTTP/1.1\r\n{HOST}\r\n\r\n"), 405),
@@ -169,6 +172,20 @@ async fn request_trailers_do_not_become_headers() {
     );
     assert_eq!(statuses(&talk(world.router, bytes.as_bytes()).await), [200]);
     assert!(!recorder.requests()[0].to_ascii_lowercase().contains("x-beaver"));
+}
+
+#[tokio::test]
+async fn a_trailer_that_is_no_header_ends_the_connection() {
+    let (world, recorder) = open().await;
+    for trailer in ["GET /smuggled HTTP/1.1", "X : a", " folded"] {
+        let bytes = format!(
+            "POST / HTTP/1.1\r\n{HOST}\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n{trailer}\r\n\r\n\
+             GET /smuggled HTTP/1.1\r\n{HOST}\r\n\r\n"
+        );
+        let answer = talk(world.router, bytes.as_bytes()).await;
+        assert!(!statuses(&answer).contains(&200), "{answer}");
+        assert!(recorder.requests().iter().all(|r| r.starts_with("UNFINISHED")), "{trailer:?}");
+    }
 }
 
 #[tokio::test]
