@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::OwnedSemaphorePermit;
@@ -20,6 +19,7 @@ use crate::error::Refusal;
 use crate::gate::{Grant, StreamGuard};
 use crate::request::host::Host;
 use crate::request::kind::Kind;
+use crate::request::upstream_head::upstream_head;
 use crate::request::upstream_headers::{Facts, build};
 use crate::response_headers::clean;
 use crate::routes::Route;
@@ -72,7 +72,7 @@ impl Router {
             is_websocket: upgrade.is_some(),
         };
         let headers = build(head.headers, &facts);
-        let parts = upstream_head(head.method, &head.uri, headers);
+        let parts = upstream_head(head.method, &head.uri, headers, &body);
         // A long upload is use, too.
         let meter = Meter::new(Arc::clone(&route.activity), self.clock.clone());
         let body = UploadBody::from_client(body).metered(meter);
@@ -250,17 +250,6 @@ impl Router {
             }
         }
     }
-}
-
-/// Origin form and HTTP/1.1, whatever the client spoke.
-fn upstream_head(method: Method, uri: &Uri, headers: HeaderMap) -> http::request::Parts {
-    let mut request = Request::new(());
-    *request.method_mut() = method;
-    let target = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-    *request.uri_mut() = Uri::from(target);
-    *request.version_mut() = Version::HTTP_11;
-    *request.headers_mut() = headers;
-    request.into_parts().0
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

@@ -4,4 +4,5 @@
 pub(crate) mod host;
 pub(crate) mod kind;
 pub(crate) mod target;
+pub(crate) mod upstream_head;
 pub(crate) mod upstream_headers;

@@ -175,6 +175,21 @@ async fn request_trailers_do_not_become_headers() {
 }
 
 #[tokio::test]
+async fn a_body_in_chunks_is_kept_whatever_the_method() {
+    let (world, recorder) = open().await;
+    for method in ["GET", "HEAD", "DELETE"] {
+        let bytes = format!(
+            "{method} / HTTP/1.1\r\n{HOST}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
+             3\r\nabc\r\n0\r\n\r\n"
+        );
+        assert_eq!(statuses(&talk(world.router, bytes.as_bytes()).await), [200], "{method}");
+        let seen = recorder.requests().pop().expect("a request");
+        assert!(seen.starts_with(method) && seen.ends_with("\r\n\r\n3\r\nabc\r\n0\r\n\r\n"), "{seen}");
+        assert_eq!(seen.matches("transfer-encoding: chunked\r\n").count(), 1, "{seen}");
+    }
+}
+
+#[tokio::test]
 async fn a_trailer_that_is_no_header_ends_the_connection() {
     let (world, recorder) = open().await;
     for trailer in ["GET /smuggled HTTP/1.1", "X : a", " folded"] {
