@@ -12,29 +12,8 @@
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=lib/fuzz.sh
+source "$CHECKOUT/scripts/lib/fuzz.sh"
 
-seconds=60
-case "${1:-}" in
-  '') ;;
-  -h | --help) show_help ;;
-  *) [[ $1 =~ ^[1-9][0-9]*$ ]] || die_usage "\"$1\" is no number of seconds"; seconds="$1" ;;
-esac
-command -v c++ >/dev/null || die "a C++ compiler is missing: libFuzzer is built from source"
-fuzz="$CHECKOUT/deploy-control/fuzz"
-cd "$fuzz"
-# What the targets stand on is not instrumented, so the workspace's own builds of it serve.
-export CARGO_TARGET_DIR="$CHECKOUT/target"
-# Counters, edges and comparisons, in the target's own crate alone; all of it is in a stable compiler.
-instrument=(-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
-  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
-  -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1)
-for target in body line; do
-  step "Building the target $target"
-  cargo rustc --bin "$target" -- "${instrument[@]}"
-  step "Fuzzing the target $target for $seconds s"
-  mkdir -p "corpus/$target" "artifacts/$target"
-  "$CARGO_TARGET_DIR/debug/$target" "corpus/$target" "seeds/$target" -max_total_time="$seconds" -max_len=8192 \
-    -timeout=10 -print_final_stats=1 -artifact_prefix="artifacts/$target/" ||
-    die "an input breaks the rules, see deploy-control/fuzz/artifacts/$target/"
-done
-ok "no input broke the rules"
+fuzz_seconds "$@"
+fuzz deploy-control body line

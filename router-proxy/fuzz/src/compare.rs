@@ -1,0 +1,105 @@
+//! What a client asked and what an instance was asked: one and the same request, but for what the router must change.
+//! Written from the design's table and not from the router.
+
+use super::strict::{Framing, Reading, Request, read};
+
+/// Ours: the client's are gone, whatever they said.
+const REPLACED: [&str; 6] =
+    ["host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-request-id"];
+/// Between two hops, or for the router alone.
+const NEVER_SENT_ON: [&str; 12] = [
+    "expect",
+    "forwarded",
+    "http2-settings",
+    "keep-alive",
+    "proxy",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "x-original-url",
+    "x-real-ip",
+];
+/// What no other header may make vanish.
+const NEVER_LOST: [&str; 3] = ["content-type", "origin", "sec-websocket-key"];
+
+/// Compares one request of the client, where the strict reader found a whole one, with an instance's bytes.
+pub(crate) fn same(wanted: Option<&Request>, bytes: &[u8]) -> Result<(), String> {
+    let got = match (wanted, read(bytes)) {
+        (_, Reading::Doubtful(why)) => return Err(format!("doubtful for the instance: {why}")),
+        (None, Reading::Whole(_)) => return Err("whole for the instance and not for the client".to_owned()),
+        (None, Reading::Unfinished) => return Ok(()),
+        (Some(_), Reading::Unfinished) => return Err("the instance did not get all of it".to_owned()),
+        (Some(_), Reading::Whole(got)) => got,
+    };
+    let Some(wanted) = wanted else { return Ok(()) };
+    let is = |fact: bool, what: &str| if fact { Ok(()) } else { Err(format!("another {what}")) };
+    is((got.start, got.end) == (0, bytes.len()), "end: bytes are left over")?;
+    is(got.method == wanted.method, "method")?;
+    is(Some(got.target.as_str()) == origin_form(&wanted.target), "target")?;
+    is(got.is_http_11, "version")?;
+    is(got.body == wanted.body, "body")?;
+    is((got.framing == Framing::Chunked) == (wanted.framing == Framing::Chunked), "framing")?;
+    host(wanted, &got)?;
+    headers(wanted, &got)
+}
+
+/// The part that an origin server gets (RFC 9112, section 3.2); `None` where the target has no such part.
+fn origin_form(target: &str) -> Option<&str> {
+    if target.starts_with('/') || target == "*" {
+        return Some(target);
+    }
+    let (scheme, rest) = target.split_once("://")?;
+    let is_known = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    is_known.then(|| rest.find('/').map_or("/", |at| &rest[at..]))
+}
+
+/// One host, and the one that was asked for.
+fn host(wanted: &Request, got: &Request) -> Result<(), String> {
+    let (asked, told) = (wanted.values("host"), got.values("host"));
+    let ([asked], [told]) = (&asked[..], &told[..]) else { return Err("not one host".to_owned()) };
+    let name = |host: &[u8]| {
+        let text = String::from_utf8_lossy(host).to_ascii_lowercase();
+        let name = text.split(':').next().unwrap_or_default();
+        name.strip_suffix('.').unwrap_or(name).to_owned()
+    };
+    // An address in brackets has many spellings, and none is a route.
+    let is_same = asked.starts_with(b"[") && told.starts_with(b"[") || name(asked) == name(told);
+    if is_same && got.values("x-forwarded-host") == [*told] { Ok(()) } else { Err("another host".to_owned()) }
+}
+
+fn is_api_key(value: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(value).to_ascii_lowercase();
+    text.strip_prefix("bearer").is_some_and(|token| token.trim_ascii_start().starts_with("bvr_"))
+}
+
+fn headers(wanted: &Request, got: &Request) -> Result<(), String> {
+    for (name, _) in &got.headers {
+        let values = got.values(name);
+        let is_right = match name.as_str() {
+            name if REPLACED.contains(&name) => values.len() == 1,
+            "connection" => values == [b"Upgrade"] && got.values("upgrade") == [b"websocket"],
+            "upgrade" => values == [b"websocket"] && got.values("connection") == [b"Upgrade"],
+            "transfer-encoding" => values.len() == 1,
+            // Joined to one line, less our own.
+            "cookie" => values.len() == 1 && !wanted.values(name).is_empty(),
+            // An API key is for the router; whatever else is there stays.
+            "authorization" => {
+                values == wanted.values(name).into_iter().filter(|v| !is_api_key(v)).collect::<Vec<_>>()
+            }
+            name => {
+                let is_forbidden = NEVER_SENT_ON.contains(&name)
+                    || name.contains('_')
+                    || name.starts_with("x-beaver")
+                    || name.starts_with("x-forwarded");
+                !is_forbidden && values == wanted.values(name)
+            }
+        };
+        if !is_right {
+            return Err(format!("the header {name}"));
+        }
+    }
+    let lost = NEVER_LOST.iter().find(|name| wanted.values(name) != got.values(name));
+    lost.map_or(Ok(()), |name| Err(format!("the header {name} is lost")))
+}

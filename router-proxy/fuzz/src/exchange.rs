@@ -1,0 +1,177 @@
+//! A client's bytes through the guard, hyper, the router's checks and hyper again, as `proxy::accept`, `handle` and
+//! `forward` join them; without the gate and without sockets.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::Empty;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use service_kit::client_addr::TrustedProxies;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::runtime::Runtime;
+
+use super::body::UploadBody;
+use super::guard::{ConnectionState, GuardedIo};
+use super::limits::{MAX_HEADERS_BYTES, MAX_TARGET, Timeouts};
+use super::request::kind::Kind;
+use super::request::target::check;
+use super::request::upstream_head::upstream_head;
+use super::request::upstream_headers::{Facts, build};
+use super::strict::{Reading, read};
+
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+/// Both sides wait for each other: what was sent is no whole request, and is looked at as it is.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What an instance got for one request of the client.
+pub(crate) struct Sent {
+    /// Which request of the connection it is.
+    pub(crate) index: usize,
+    pub(crate) bytes: Vec<u8>,
+}
+
+thread_local! {
+    static RUNTIME: Runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+}
+
+/// Sends the bytes and closes the connection.
+pub(crate) fn run(input: &[u8]) -> Vec<Sent> {
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    RUNTIME.with(|runtime| runtime.block_on(serve(input.to_vec(), Arc::clone(&sent))));
+    std::mem::take(&mut sent.lock().unwrap())
+}
+
+async fn serve(input: Vec<u8>, sent: Arc<Mutex<Vec<Sent>>>) {
+    let state = Arc::new(ConnectionState::default());
+    let io = GuardedIo::new(Client(input, 0), Arc::clone(&state), &Timeouts::default());
+    let count = AtomicUsize::new(0);
+    let service = service_fn(|request| {
+        let fault = state.fault();
+        let index = count.fetch_add(1, Ordering::Relaxed);
+        let sent = Arc::clone(&sent);
+        async move {
+            // Which refusal it is makes no difference to what is sent on.
+            let status = match fault {
+                Some(_) => StatusCode::BAD_REQUEST,
+                None => forward(request, index, &sent).await,
+            };
+            let mut response = Response::new(Empty::<Bytes>::new());
+            *response.status_mut() = status;
+            if fault.is_some() {
+                response.headers_mut().insert("connection", HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
+    });
+    // Unlike a client that goes away, the input's end must not take back what was asked before.
+    let connection = hyper::server::conn::http1::Builder::new()
+        .half_close(true)
+        .max_buf_size(MAX_TARGET + MAX_HEADERS_BYTES + 16 * 1024)
+        .serve_connection(TokioIo::new(io), service);
+    let _ = connection.await;
+}
+
+/// One request, on a connection to the instance of its own.
+async fn forward(request: Request<Incoming>, index: usize, sent: &Mutex<Vec<Sent>>) -> StatusCode {
+    let (head, body) = request.into_parts();
+    let Ok(host) = check(&head) else { return StatusCode::BAD_REQUEST };
+    let facts = Facts {
+        peer: "192.0.2.7:1".parse().unwrap(),
+        trusted: &TrustedProxies::default(),
+        host: &host,
+        scheme: "http",
+        port: 8088,
+        request_id: &HeaderValue::from_static("request-1"),
+        identity: None,
+        is_websocket: Kind::of(&head.method, head.version, &head.headers) == Kind::WebSocket,
+    };
+    let headers = build(head.headers, &facts);
+    let parts = upstream_head(head.method, &head.uri, headers, &body);
+    let request = Request::from_parts(parts, UploadBody::from_client(body));
+    let got = Arc::new(Mutex::new(Vec::new()));
+    let instance = Instance { got: Arc::clone(&got), answered: 0, waker: None };
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(instance)).await.unwrap();
+    let task = tokio::spawn(connection);
+    let answer = tokio::time::timeout(PATIENCE, sender.send_request(request)).await;
+    task.abort();
+    let bytes = std::mem::take(&mut *got.lock().unwrap());
+    sent.lock().unwrap().push(Sent { index, bytes });
+    match answer {
+        Ok(Ok(answer)) => answer.status(),
+        _ => StatusCode::BAD_GATEWAY,
+    }
+}
+
+/// Says what it has to say, ends, and does not care for answers.
+struct Client(Vec<u8>, usize);
+
+impl AsyncRead for Client {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let length = out.remaining().min(this.0.len() - this.1);
+        out.put_slice(&this.0[this.1..this.1 + length]);
+        this.1 += length;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Writes down what it gets, and answers once that is a request.
+struct Instance {
+    got: Arc<Mutex<Vec<u8>>>,
+    answered: usize,
+    waker: Option<Waker>,
+}
+
+impl AsyncRead for Instance {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.answered == ANSWER.len() || matches!(read(&this.got.lock().unwrap()), Reading::Unfinished) {
+            this.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let length = out.remaining().min(ANSWER.len() - this.answered);
+        out.put_slice(&ANSWER[this.answered..this.answered + length]);
+        this.answered += length;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Instance {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.got.lock().unwrap().extend_from_slice(bytes);
+        this.waker.take().into_iter().for_each(Waker::wake);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Client {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
