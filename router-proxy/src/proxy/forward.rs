@@ -141,7 +141,8 @@ impl Router {
             UpstreamError::Timeout => ("timeout", Refusal::UpstreamTimeout),
         };
         self.metrics.upstream_error(kind);
-        tracing::warn!(slug = context.held.log.slug, %error, "an instance did not answer");
+        let slug = context.held.log.route.as_deref().map(|route| route.file.slug.as_str());
+        tracing::warn!(slug, %error, "an instance did not answer");
         self.refuse(&refusal, context)
     }
 

@@ -96,7 +96,7 @@ impl Router {
             Ok(route) => route,
             Err(refusal) => return self.refuse(&refusal, context),
         };
-        route.file.slug.as_str().clone_into(&mut context.held.log.slug);
+        context.held.log.route = Some(Arc::clone(&route));
         let is_own_path = target::is_own_path(path);
         let request = Request::from_parts(head, body);
         if is_own_path {

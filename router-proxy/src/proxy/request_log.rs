@@ -2,16 +2,19 @@
 //! may carry codes.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 
 use crate::metrics::RouterMetrics;
+use crate::routes::Route;
 
 /// What is known of a request; dropping it writes the line.
 pub(crate) struct RequestLog {
     pub(crate) request_id: String,
-    pub(crate) slug: String,
+    /// Where it leads, once that is known.
+    pub(crate) route: Option<Arc<Route>>,
     pub(crate) status: StatusCode,
     pub(crate) upstream_ms: Option<u64>,
     pub(crate) bytes_in: u64,
@@ -35,7 +38,7 @@ impl RequestLog {
     ) -> Self {
         Self {
             request_id: request_id.to_owned(),
-            slug: String::new(),
+            route: None,
             status: StatusCode::INTERNAL_SERVER_ERROR,
             upstream_ms: None,
             bytes_in: 0,
@@ -53,20 +56,94 @@ impl RequestLog {
 impl Drop for RequestLog {
     fn drop(&mut self) {
         self.metrics.request(self.status);
+        let route = self.route.as_deref().map(|route| &route.file);
         tracing::info!(
             target: "access",
             method = %self.method,
-            slug = self.slug,
+            slug = route.map(|route| route.slug.as_str()),
+            instance_id = route.map(|route| tracing::field::display(route.instance_id)),
             path = self.path,
             status = self.status.as_u16(),
             duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             upstream_ms = self.upstream_ms,
             bytes_in = self.bytes_in,
             bytes_out = self.bytes_out,
+            upgrade = (self.status == StatusCode::SWITCHING_PROTOCOLS).then_some("websocket"),
             outcome = self.outcome,
             client = %self.client,
             request_id = self.request_id,
             "request"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Mutex, PoisonError};
+
+    use serde_json::Value;
+    use service_kit::metrics::Metrics;
+
+    use super::*;
+    use crate::routes::RouteTable;
+    use crate::routes::table::tests::ready;
+
+    /// What was logged while `body` ran, a value each line.
+    fn logged(body: impl FnOnce(&RouterMetrics)) -> Vec<Value> {
+        #[derive(Clone, Default)]
+        struct Lines(Arc<Mutex<Vec<u8>>>);
+        impl io::Write for Lines {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber =
+            tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone());
+        tracing::subscriber::with_default(subscriber.finish(), || body(&RouterMetrics::new(&Metrics::new())));
+        let bytes = lines.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_slice(line).expect("JSON")).collect()
+    }
+
+    #[test]
+    fn a_line_says_who_what_where_and_how_it_ended() {
+        const INSTANCE: &str = "01JDF3X5S8Q4M7R2V6T9W0YZAB";
+        let table = RouteTable::new();
+        table.apply(vec![ready(1, "10.89.0.10:8080", INSTANCE)]);
+        let client = IpAddr::from([203, 0, 113, 7]);
+        let lines = logged(|metrics| {
+            let mut log = RequestLog::new("id-1", &Method::GET, "/chat", client, metrics);
+            log.route = table.get("alice");
+            log.status = StatusCode::SWITCHING_PROTOCOLS;
+            (log.bytes_in, log.bytes_out, log.outcome) = (3, 5, "ok");
+            drop(log);
+            drop(RequestLog::new("id-2", &Method::GET, "/", client, metrics));
+        });
+        let [tunnel, aborted] = lines.as_slice() else { panic!("two lines: {lines:?}") };
+        for (name, value) in [
+            ("method", Value::from("GET")),
+            ("slug", "alice".into()),
+            ("instance_id", INSTANCE.into()),
+            ("path", "/chat".into()),
+            ("status", 101.into()),
+            ("upgrade", "websocket".into()),
+            ("bytes_in", 3.into()),
+            ("bytes_out", 5.into()),
+            ("outcome", "ok".into()),
+            ("client", "203.0.113.7".into()),
+            ("request_id", "id-1".into()),
+        ] {
+            assert_eq!(tunnel[name], value, "{name} of {tunnel}");
+        }
+        assert_eq!((&aborted["status"], &aborted["outcome"]), (&500.into(), &"aborted".into()));
+        assert!(aborted.get("slug").is_none() && aborted.get("upgrade").is_none(), "{aborted}");
     }
 }

@@ -1,7 +1,7 @@
 //! Where requests go: route files on disk, the table that requests read, and the watcher between them.
 
 mod files;
-mod table;
+pub(crate) mod table;
 mod watcher;
 
 pub(crate) use files::RouteFiles;

@@ -142,10 +142,11 @@ fn retire(before: Option<&Arc<Route>>, after: Option<&Arc<Route>>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn file(generation: u64, upstream: &str, instance: &str) -> Change {
+    /// alice's route, ready.
+    pub(crate) fn ready(generation: u64, upstream: &str, instance: &str) -> Change {
         let text = format!(
             r#"{{"version":1,"slug":"alice","instance_id":"{instance}","generation":{generation},
             "owner_id":"01JDF3X5S8Q4M7R2V6T9W0YZAC","state":"ready","upstream":"{upstream}"}}"#
@@ -160,19 +161,19 @@ mod tests {
     fn connections_belong_to_one_instance_and_generation() {
         let table = RouteTable::new();
         let upstream = |t: &RouteTable| t.get("alice").and_then(|r| r.upstream.clone()).expect("an upstream");
-        table.apply(vec![file(1, "10.89.0.10:8080", A)]);
+        table.apply(vec![ready(1, "10.89.0.10:8080", A)]);
         let first = upstream(&table);
-        table.apply(vec![file(1, "10.89.0.10:8080", A)]);
+        table.apply(vec![ready(1, "10.89.0.10:8080", A)]);
         assert!(Arc::ptr_eq(&first, &upstream(&table)), "nothing changed");
         let admission = Arc::clone(&table.get("alice").expect("a route").admission);
-        table.apply(vec![file(2, "10.89.0.10:8080", A)]);
+        table.apply(vec![ready(2, "10.89.0.10:8080", A)]);
         let second = upstream(&table);
         assert!(!Arc::ptr_eq(&first, &second) && first.is_retired(), "same address, next generation");
         assert!(Arc::ptr_eq(&admission, &table.get("alice").expect("a route").admission));
-        table.apply(vec![file(2, "10.89.0.10:8080", B)]);
+        table.apply(vec![ready(2, "10.89.0.10:8080", B)]);
         assert!(second.is_retired(), "same address and generation, another instance");
         let third = upstream(&table);
-        table.apply(vec![file(2, "10.89.0.11:8080", B)]);
+        table.apply(vec![ready(2, "10.89.0.11:8080", B)]);
         assert!(third.is_retired(), "another address");
         let last = upstream(&table);
         table.apply(vec![Change::Gone("alice".into())]);
