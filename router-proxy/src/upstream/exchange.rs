@@ -155,7 +155,14 @@ async fn on_new_connection(
     progress: Arc<Progress>,
     times: &Timeouts,
 ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+    if upstream.is_retired() {
+        return Err(UpstreamError::Retired);
+    }
     let connection = upstream.connect(times.connect).await.map_err(UpstreamError::Connect)?;
+    // Connections that were made before are to that container and no other. Now the address may be another's.
+    if upstream.is_retired() {
+        return Err(UpstreamError::Retired);
+    }
     exchange(upstream, connection, request, &progress, times).await.map_err(|failed| match failed {
         Failed::NeverSent(_) => UpstreamError::Connect(std::io::ErrorKind::NotConnected.into()),
         Failed::Broken(error) => UpstreamError::Exchange(error),
@@ -212,5 +219,33 @@ async fn await_head(
                 None => Failed::Broken(error.into_error()),
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_address_of_a_replaced_container_is_not_dialled() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("set");
+        let std::net::SocketAddr::V4(address) = listener.local_addr().expect("an address") else {
+            panic!("an IPv4 address")
+        };
+        // A request that found the route before the change and had to wait for its place until after it.
+        let upstream = Arc::new(Upstream::new(address));
+        upstream.retire();
+        let parts = Request::new(()).into_parts().0;
+        let outcome = send(&upstream, parts, UploadBody::empty(), &Timeouts::default()).await;
+        let unanswered = outcome.expect_err("nobody to answer");
+        assert!(matches!(unanswered.error, UpstreamError::Retired));
+        assert!(unanswered.replay.is_some(), "it may go where the instance is now");
+        let dialled = listener.accept().map(drop).map_err(|error| error.kind());
+        assert_eq!(
+            dialled,
+            Err(std::io::ErrorKind::WouldBlock),
+            "whoever is there now has seen nothing of it"
+        );
     }
 }

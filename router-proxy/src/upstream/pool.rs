@@ -63,7 +63,7 @@ impl Upstream {
         self.retired.clone()
     }
 
-    #[cfg(test)]
+    /// Whether the slug no longer stands for this container.
     pub(crate) fn is_retired(&self) -> bool {
         self.retired.is_cancelled()
     }
