@@ -92,7 +92,7 @@ impl App {
             .map_err(|error| StartError::Other(error.to_string()))?;
         check_subnet(&config, &store).await?;
         let health = Health::new();
-        let availability = Availability::new(health.clone());
+        let availability = Availability::new(health.clone(), deps.clock.clone());
         let isolation = Isolation::new(health.clone(), config.allow_unisolated);
         let runtime = config.runtime();
         let context = Context::new(config, deps, store, availability, isolation)

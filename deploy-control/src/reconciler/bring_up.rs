@@ -327,15 +327,18 @@ impl Flight {
     pub(super) async fn note_loss(&mut self, view: &View) -> Result<(), Trouble> {
         let evidence = self.evidence.clone();
         let used_up = memory::used_up(view.instance.limits);
+        let with_docker =
+            view.instance.ready_at.is_some_and(|at| self.context.availability.went_with_docker(at));
         let cause = match evidence.as_deref() {
             // Shown until it serves again, and kept in the ledger: its owner can do something about it.
             Some(memory::USED_UP) => used_up.as_str(),
+            Some(_) if with_docker => "it ended when Docker went away or was restarted",
             Some(_) => "the container ended by itself or was stopped by hand",
             None => "the container was removed behind our back",
         };
         let update = Update {
             state: Some((InstanceState::Starting, Some(cause))),
-            failure: Some(Blame::Instance),
+            failure: (!with_docker).then_some(Blame::Instance),
             event: Some(Entry { what: "lost", cause, evidence: evidence.as_deref(), actor: Actor::Docker }),
             ..Update::default()
         };

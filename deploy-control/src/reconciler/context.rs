@@ -122,6 +122,15 @@ impl Context {
         Ok(())
     }
 
+    /// Docker answers. Where it was away, the losses that it caused on its way out are held against nobody.
+    pub(super) async fn docker_answers(&self) {
+        if self.availability.up()
+            && let Err(error) = self.store.forgive_losses(self.availability.began_to_leave_at()).await
+        {
+            tracing::error!(%error, "what went with Docker could not be forgiven");
+        }
+    }
+
     /// Docker was away: what is known of its networks may be wrong.
     pub(super) fn forget_networks(&self) {
         self.networks.lock().unwrap_or_else(PoisonError::into_inner).clear();

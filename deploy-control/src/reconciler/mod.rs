@@ -149,7 +149,7 @@ async fn ping(reconciler: Reconciler, context: Arc<Context>) {
             tokio::time::sleep(context.timings.ping).await;
         }
         context.forget_networks();
-        context.availability.up();
+        context.docker_answers().await;
         tracing::info!("Docker answers again");
         reconciler.sweep();
     }

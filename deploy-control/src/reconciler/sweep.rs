@@ -23,7 +23,7 @@ pub(super) async fn sweep(context: &Context, at_work: impl Fn(InstanceId) -> boo
             return unfinished(context).await.unwrap_or_default();
         }
     };
-    context.availability.up();
+    context.docker_answers().await;
     let (rows, operations) = match rows(context).await {
         Ok(rows) => rows,
         Err(error) => {

@@ -203,6 +203,15 @@ impl Store {
         Ok(())
     }
 
+    /// Forgets that instances fell over since then; that an image did not come up stays.
+    pub async fn forgive_losses(&self, since: i64) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        sqlx::query!("DELETE FROM failures WHERE image_id IS NULL AND at >= ?", since)
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
     /// How often the instance fell over lately, and how often its image did not come up.
     pub async fn failures(&self, instance: InstanceId) -> StoreResult<Failures> {
         let (id, since) = (instance.to_string(), self.now() - BREAKER_WINDOW_MS);

@@ -69,6 +69,32 @@ async fn the_service_starts_without_docker_and_catches_up() {
 }
 
 #[tokio::test]
+async fn a_docker_that_restarts_again_and_again_is_held_against_nobody() {
+    let world = World::new().await;
+    let app = world.start().await;
+    let (alice, bob) = (app.register("alice").await.instance_id, app.register("bob").await.instance_id);
+    for round in 1..=7 {
+        // One is seen to end while Docker goes, the other is found ended when it is back.
+        world.engine.kill("beaver-alice-1", 137, false);
+        let lost = async || app.ledger(alice).await.iter().filter(|(what, _)| what == "lost").count();
+        until("the loss is noticed", async || lost().await >= round).await;
+        world.engine.set_down(true);
+        until("it is noticed", async || app.app.requests.context.availability.reason().is_some()).await;
+        world.engine.kill("beaver-bob-1", 137, false);
+        world.engine.set_down(false);
+        until("both run again", async || {
+            world.engine.containers().iter().all(|container| container.state == ContainerState::Running)
+        })
+        .await;
+        app.until_state(alice, InstanceState::Ready).await;
+        app.until_state(bob, InstanceState::Ready).await;
+    }
+    let told = app.ledger(bob).await;
+    assert!(told.iter().any(|(what, cause)| what == "lost" && cause.contains("Docker")), "{told:?}");
+    assert!(app.stop().await);
+}
+
+#[tokio::test]
 async fn a_container_that_dies_is_started_again_with_the_cause_in_the_ledger() {
     let world = World::new().await;
     let app = world.start().await;
