@@ -127,12 +127,14 @@ impl Restart {
         assert_ne!(was.started_at, is.started_at, "started again");
         let ledger = self.ledger(self.alice).await;
         let lost = ledger.iter().find(|event| event.what == "lost").expect("the cause is in the ledger");
-        assert!(lost.cause.contains("the container ended"), "{lost:?}");
+        // Noticed while the engine went, or found when it was back.
+        let causes = ["the container ended", "it ended when Docker went away"];
+        assert!(causes.iter().any(|cause| lost.cause.contains(cause)), "{lost:?}");
         assert_eq!(std::fs::read_to_string(self.note()).expect("the data"), "kept");
         let unwell = self.plane.count("SELECT count(*) FROM operations WHERE state <> 'succeeded'").await;
         assert_eq!(unwell, 0, "no operation failed");
-        let blamed = self.plane.count("SELECT count(*) FROM failures WHERE image_id IS NOT NULL").await;
-        assert_eq!(blamed, 0, "the image is not at fault");
+        let blamed = self.plane.count("SELECT count(*) FROM failures").await;
+        assert_eq!(blamed, 0, "neither an instance nor the image is at fault");
     }
 
     async fn ledger(&self, id: InstanceId) -> Vec<EventView> {
