@@ -28,7 +28,7 @@ const REQUESTS: u64 = 20_000;
 /// Slugs, those who change them, and those who ask.
 const PLACES: usize = 9;
 const DRIVERS: usize = 3;
-const CLIENTS: u64 = 24;
+const CLIENTS: u8 = 24;
 const NAMES: [&str; 3] = ["alice", "bob", "carol"];
 /// Each driver may need one more than its instances have.
 const ADDRESSES: u8 = 12;
@@ -81,15 +81,14 @@ fn places() -> Vec<Place> {
 }
 
 /// Sends requests of every kind to slugs at random until all are sent; what is left are open tunnels.
-async fn ask_around(world: Arc<World>, ledger: Arc<Ledger>, mut dice: Dice) -> JoinSet<()> {
+async fn ask_around(world: Arc<World>, ledger: Arc<Ledger>, number: u8) -> JoinSet<()> {
     let mut client = Client::new(&ledger, world.router);
     let mut tunnels = JoinSet::new();
-    let body = vec![0_u8; 256 * 1024];
-    let mut number = 0_u64;
+    let mut dice = Dice::new(1000 + u64::from(number));
+    let body = vec![number; 256 * 1024];
     while ledger.claim() {
         let place = &ledger.places[dice.index(PLACES)];
         while tunnels.try_join_next().is_some() {}
-        number += 1;
         let is_person = dice.below(8) > 0;
         match dice.below(100) {
             0..2 if tunnels.len() < TUNNELS => {
@@ -99,17 +98,17 @@ async fn ask_around(world: Arc<World>, ledger: Arc<Ledger>, mut dice: Dice) -> J
             }
             // Under way while the route changes.
             2..5 => {
-                let target = format!("/held/{number}/{}", dice.next());
+                let target = format!("/held/{number}/{:x}", dice.next());
                 client.ask(place, Ask { target: &target, is_person, body: &[] }).await;
             }
             5..20 => {
                 let length = if dice.below(20) == 0 { body.len() } else { 1 + dice.index(4096) };
-                let target = format!("/upload/{number}/{}", dice.next());
+                let target = format!("/upload/{number}/{:x}", dice.next());
                 count(&ledger.tally.uploads);
                 client.ask(place, Ask { target: &target, is_person, body: &body[..length] }).await;
             }
             _ => {
-                let target = format!("/{number}/{}", dice.next());
+                let target = format!("/{number}/{:x}", dice.next());
                 client.ask(place, Ask { target: &target, is_person, body: &[] }).await;
             }
         }
@@ -145,15 +144,14 @@ async fn simulate(requests: u64) -> Arc<Ledger> {
     let addresses = Arc::new(Addresses::new(ADDRESSES));
     let progress = show_progress(&ledger, Instant::now());
     let mut drivers = JoinSet::new();
-    for (stream, driver) in (0..DRIVERS).enumerate() {
+    for driver in 0..DRIVERS {
         let own = (driver..PLACES).step_by(DRIVERS);
-        let dice = Dice::new(stream as u64);
+        let dice = Dice::new(driver as u64);
         drivers.spawn(Driver::new(&world, &ledger, &addresses, dice, own).run());
     }
     let mut clients = JoinSet::new();
-    for client in 0..CLIENTS {
-        let dice = Dice::new(1000 + client);
-        clients.spawn(ask_around(Arc::clone(&world), Arc::clone(&ledger), dice));
+    for client in 1..=CLIENTS {
+        clients.spawn(ask_around(Arc::clone(&world), Arc::clone(&ledger), client));
     }
     let tunnels = clients.join_all().await;
     drivers.join_all().await;

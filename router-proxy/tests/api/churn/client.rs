@@ -103,7 +103,8 @@ fn judged(ledger: &Ledger, place: &Place, floor: u64, ask: Ask<'_>, text: &str) 
         return None;
     };
     ledger.judge(place, floor, &who, &format!("an answer ({})", ask.target));
-    if rest != format!("{} {} true", ask.target, ask.body.len()) {
+    let byte = ask.body.first().copied().unwrap_or_default();
+    if rest != format!("{} {} {byte}", ask.target, ask.body.len()) {
         ledger.wrong(&format!("{} with {} bytes was answered by: {text}", ask.target, ask.body.len()));
     }
     Some(who)

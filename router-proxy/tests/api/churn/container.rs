@@ -125,9 +125,10 @@ async fn serve(stream: TcpStream, app: &App) -> io::Result<()> {
         if target.starts_with("/held/") {
             let _ = tokio::time::timeout(WORK, app.stopping.cancelled()).await;
         }
-        // Which bytes they are is part of it: a body must not be another's either.
-        let is_whole = body.first().is_none_or(|first| body.iter().all(|byte| byte == first));
-        let text = format!("{} {target} {} {is_whole}", app.identity, body.len());
+        // Each client has a byte of its own: a body must not be another's either.
+        let is_one_byte = body.is_empty() || body[1..] == body[..body.len() - 1];
+        let byte = body.first().filter(|_| is_one_byte).copied().unwrap_or_default();
+        let text = format!("{} {target} {} {byte}", app.identity, body.len());
         let length = text.len();
         let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{text}");
         wire.get_mut().write_all(answer.as_bytes()).await?;
