@@ -14,9 +14,6 @@ mod activity {
         pub(crate) fn touch(&self) {}
     }
 }
-#[path = "../../src/upstream/body.rs"]
-#[allow(dead_code, reason = "the service uses the rest")]
-mod body;
 #[path = "../src/compare.rs"]
 mod compare;
 #[path = "../../src/error.rs"]
@@ -30,17 +27,21 @@ mod guard;
 #[path = "../../src/limits.rs"]
 #[allow(dead_code, reason = "the service uses the rest")]
 mod limits;
+#[path = "../src/messages.rs"]
+#[allow(dead_code, reason = "the other target uses the rest")]
+mod messages;
 #[path = "../../src/request/mod.rs"]
 #[allow(dead_code, reason = "the service uses the rest")]
 mod request;
 #[path = "../src/strict.rs"]
 mod strict;
+#[path = "../src/upstream.rs"]
+mod upstream;
+
+use guard::framing;
 
 fuzz_target!(|input: &[u8]| {
-    let (wanted, _) = strict::read_all(input);
-    for sent in exchange::run(input) {
-        if let Err(fault) = compare::same(wanted.get(sent.index), &sent.bytes) {
-            panic!("request {}: {fault}: {}", sent.index, sent.bytes.escape_ascii());
-        }
+    if let Err(fault) = exchange::agree(input) {
+        panic!("{fault}");
     }
 });

@@ -55,23 +55,39 @@ fn origin_form(target: &str) -> Option<&str> {
     is_known.then(|| rest.find('/').map_or("/", |at| &rest[at..]))
 }
 
-/// One host, and the one that was asked for.
+/// One host that is a name or an address, and the one that was asked for, in the target too where it says one.
 fn host(wanted: &Request, got: &Request) -> Result<(), String> {
     let (asked, told) = (wanted.values("host"), got.values("host"));
     let ([asked], [told]) = (&asked[..], &told[..]) else { return Err("not one host".to_owned()) };
-    let name = |host: &[u8]| {
-        let text = String::from_utf8_lossy(host).to_ascii_lowercase();
-        let name = text.split(':').next().unwrap_or_default();
-        name.strip_suffix('.').unwrap_or(name).to_owned()
-    };
-    // An address in brackets has many spellings, and none is a route.
-    let is_same = asked.starts_with(b"[") && told.starts_with(b"[") || name(asked) == name(told);
-    if is_same && got.values("x-forwarded-host") == [*told] { Ok(()) } else { Err("another host".to_owned()) }
+    let is_plain = told.iter().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(b));
+    let in_target = authority(&wanted.target).unwrap_or(asked);
+    let is_same = name(asked) == name(told) && name(in_target) == name(told);
+    if is_plain && is_same && got.values("x-forwarded-host") == [*told] {
+        Ok(())
+    } else {
+        Err("another host".to_owned())
+    }
 }
 
+fn authority(target: &str) -> Option<&[u8]> {
+    let (_, rest) = target.split_once("://").filter(|_| !target.starts_with('/'))?;
+    rest.split('/').next().map(str::as_bytes)
+}
+
+/// Without case, port and final dot. An address in brackets has many spellings, and none is a route.
+fn name(host: &[u8]) -> String {
+    if host.starts_with(b"[") {
+        return "[".to_owned();
+    }
+    let text = String::from_utf8_lossy(host).to_ascii_lowercase();
+    let name = text.split(':').next().unwrap_or_default();
+    name.strip_suffix('.').unwrap_or(name).to_owned()
+}
+
+/// The scheme in any case (RFC 9110, section 11.1), the key as it is made.
 fn is_api_key(value: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(value).to_ascii_lowercase();
-    text.strip_prefix("bearer").is_some_and(|token| token.trim_ascii_start().starts_with("bvr_"))
+    let Some(space) = value.iter().position(|b| matches!(b, b' ' | b'\t')) else { return false };
+    value[..space].eq_ignore_ascii_case(b"bearer") && value[space..].trim_ascii_start().starts_with(b"bvr_")
 }
 
 fn headers(wanted: &Request, got: &Request) -> Result<(), String> {

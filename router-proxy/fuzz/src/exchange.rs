@@ -1,5 +1,5 @@
 //! A client's bytes through the guard, hyper, the router's checks and hyper again, as `proxy::accept`, `handle` and
-//! `forward` join them; without the gate and without sockets.
+//! `forward` join them; without the gate and without sockets. Then what an instance got beside what was sent.
 
 use std::convert::Infallible;
 use std::io;
@@ -18,32 +18,47 @@ use service_kit::client_addr::TrustedProxies;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Runtime;
 
-use super::body::UploadBody;
+use super::compare::same;
 use super::guard::{ConnectionState, GuardedIo};
 use super::limits::{MAX_HEADERS_BYTES, MAX_TARGET, Timeouts};
+use super::messages::follow;
 use super::request::kind::Kind;
 use super::request::target::check;
 use super::request::upstream_head::upstream_head;
 use super::request::upstream_headers::{Facts, build};
-use super::strict::{Reading, read};
+use super::strict::{Reading, read, read_all};
+use super::upstream::UploadBody;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 /// Both sides wait for each other: what was sent is no whole request, and is looked at as it is.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What an instance got for one request of the client.
-pub(crate) struct Sent {
+struct Sent {
     /// Which request of the connection it is.
-    pub(crate) index: usize,
-    pub(crate) bytes: Vec<u8>,
+    index: usize,
+    bytes: Vec<u8>,
 }
 
 thread_local! {
     static RUNTIME: Runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
 }
 
+/// Whether all that reaches an instance is what the strict reader finds in the input; then how many requests did.
+pub(crate) fn agree(input: &[u8]) -> Result<usize, String> {
+    let (mut wanted, _) = read_all(input);
+    // The guard may be stricter: what it does not hand on whole, an instance must not get whole.
+    wanted.truncate(follow(input, &[input.len()]).messages.len());
+    let all = run(input);
+    for sent in &all {
+        same(wanted.get(sent.index), &sent.bytes)
+            .map_err(|fault| format!("request {}: {fault}: {}", sent.index, sent.bytes.escape_ascii()))?;
+    }
+    Ok(all.len())
+}
+
 /// Sends the bytes and closes the connection.
-pub(crate) fn run(input: &[u8]) -> Vec<Sent> {
+fn run(input: &[u8]) -> Vec<Sent> {
     let sent = Arc::new(Mutex::new(Vec::new()));
     RUNTIME.with(|runtime| runtime.block_on(serve(input.to_vec(), Arc::clone(&sent))));
     std::mem::take(&mut sent.lock().unwrap())
@@ -51,7 +66,8 @@ pub(crate) fn run(input: &[u8]) -> Vec<Sent> {
 
 async fn serve(input: Vec<u8>, sent: Arc<Mutex<Vec<Sent>>>) {
     let state = Arc::new(ConnectionState::default());
-    let io = GuardedIo::new(Client(input, 0), Arc::clone(&state), &Timeouts::default());
+    let io =
+        GuardedIo::new(Client(input, 0), bytes::BytesMut::new(), Arc::clone(&state), &Timeouts::default());
     let count = AtomicUsize::new(0);
     let service = service_fn(|request| {
         let fault = state.fault();

@@ -13,4 +13,4 @@ pub(crate) use head::Fault;
 pub(crate) use io::GuardedIo;
 
 #[cfg(test)]
-mod property_tests;
+pub(crate) mod property_tests;

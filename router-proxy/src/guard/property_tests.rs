@@ -8,13 +8,12 @@ use super::framing;
 use messages::{End, agree, follow};
 
 #[path = "../../fuzz/src/messages.rs"]
-mod messages;
+pub(crate) mod messages;
 #[path = "../../fuzz/src/strict.rs"]
-#[expect(dead_code, reason = "what stands in a message matters to the fuzz target of whole exchanges")]
-mod strict;
+pub(crate) mod strict;
 
 /// As many cases as usual for this file, unless the environment asks for another number.
-fn cases(usual: u32) -> ProptestConfig {
+pub(crate) fn cases(usual: u32) -> ProptestConfig {
     let config = ProptestConfig::default();
     if std::env::var_os("PROPTEST_CASES").is_some() {
         config
@@ -102,7 +101,7 @@ const ATTACKS: [&[u8]; 75] = [
     b"0\r\nGET / HTTP/1.1\r\n\r\n",
 ];
 
-type Tokens = Vec<Vec<u8>>;
+pub(crate) type Tokens = Vec<Vec<u8>>;
 
 fn tokens(parts: &[&[u8]]) -> Tokens {
     parts.iter().map(|part| part.to_vec()).collect()
@@ -162,7 +161,7 @@ fn request() -> impl Strategy<Value = Tokens> {
     )
 }
 
-fn stream() -> impl Strategy<Value = Vec<Tokens>> {
+pub(crate) fn stream() -> impl Strategy<Value = Vec<Tokens>> {
     prop::collection::vec(request(), 1..4)
 }
 
@@ -233,7 +232,7 @@ fn apply(all: &mut Tokens, change: &Change) {
 
 /// Bytes that a failed test shows as text.
 #[derive(Clone, PartialEq, Eq)]
-struct Text(Vec<u8>);
+pub(crate) struct Text(pub(crate) Vec<u8>);
 
 impl std::fmt::Debug for Text {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -242,7 +241,7 @@ impl std::fmt::Debug for Text {
 }
 
 /// Requests with up to two changes; none at all is as likely as one.
-fn changed_stream() -> impl Strategy<Value = Text> {
+pub(crate) fn changed_stream() -> impl Strategy<Value = Text> {
     (stream(), prop::collection::vec(change(), 0..3)).prop_map(|(requests, changes)| {
         let mut all: Tokens = requests.into_iter().flatten().collect();
         for change in &changes {

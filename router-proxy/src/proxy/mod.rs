@@ -9,3 +9,6 @@ mod tunnel;
 
 pub(crate) use accept::accept;
 pub(crate) use handle::Router;
+
+#[cfg(test)]
+mod exchange_tests;
