@@ -33,6 +33,32 @@ find_missing_browser() {
   fi
 }
 
+# The servers of ops/ for the end-to-end tests, and what makes their certificates.
+find_missing_servers() {
+  want_command nginx nginx
+  want_command caddy caddy
+  want_command setpriv util-linux
+  want_command openssl openssl
+}
+
+# Installs them without their services: the tests run the programs themselves, and nobody asked for a web server at
+# port 80, where another may stand already. A policy of the machine's own is left as it is.
+meet_servers() (
+  local policy=/usr/sbin/policy-rc.d
+  if is_debian && is_root && [[ ! -e $policy ]]; then
+    trap 'rm -f -- "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 0755 "$policy"
+  fi
+  had_nginx="$(command -v nginx)" || true
+  had_caddy="$(command -v caddy)" || true
+  meet_prerequisites find_missing_servers
+  # Nor should they be there after the next start of the machine.
+  [[ -d /run/systemd/system ]] || exit 0
+  [[ -n $had_nginx ]] || systemctl disable --quiet nginx || warn "the service nginx is still enabled"
+  [[ -n $had_caddy ]] || systemctl disable --quiet caddy || warn "the service caddy is still enabled"
+)
+
 # rustfmt and clippy come with rustup's default profile, not with its minimal one.
 find_missing_components() {
   "${BUILDER[@]}" cargo fmt --version >/dev/null 2>&1 && "${BUILDER[@]}" cargo clippy --version >/dev/null 2>&1 && return
@@ -107,6 +133,7 @@ step "Checking what this machine has"
 needs=(find_missing_runtime find_missing_build find_missing_checks)
 [[ -n $QUICK ]] || needs+=(find_missing_browser)
 meet_prerequisites "${needs[@]}"
+[[ -n $QUICK ]] || meet_servers
 start_docker
 find_missing_components
 

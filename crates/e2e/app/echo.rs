@@ -1,6 +1,7 @@
-//! An app with a WebSocket and nothing else, compiled by itself into a static binary: its page opens the socket and
-//! says something every second, the socket says it again, and the page counts. RFC 6455, as far as Chromium needs
-//! it: frames of at most 125 bytes, no fragments.
+//! An app with a WebSocket, compiled by itself into a static binary: its page opens the socket and says something
+//! every second, the socket says it again, and the page counts. It also sends back what is uploaded with PUT, and
+//! tells at `/head` what the head of a request was when it arrived. RFC 6455, as far as Chromium needs it: frames of
+//! at most 125 bytes, no fragments.
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -28,9 +29,11 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
         if reader.read_line(&mut line)? == 0 {
             return Ok(());
         }
+        let mut head = line.clone();
         loop {
             let mut header = String::new();
             reader.read_line(&mut header)?;
+            head.push_str(&header);
             let Some((name, value)) = header.trim_end().split_once(':') else { break };
             match name.to_ascii_lowercase().as_str() {
                 "content-length" => length = value.trim().parse().unwrap_or(0),
@@ -38,7 +41,8 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
                 _ => {}
             }
         }
-        reader.read_exact(&mut vec![0; length])?;
+        let mut upload = vec![0; length];
+        reader.read_exact(&mut upload)?;
         if let Some(key) = key {
             let accept = base64(&sha1(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes()));
             write!(
@@ -48,9 +52,15 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
             )?;
             return echo(&mut reader, &mut stream);
         }
-        let (status, body) = if line.starts_with("POST ") { ("201 Created", "") } else { ("200 OK", PAGE) };
+        let (status, body) = match line.split(' ').next() {
+            Some("POST") => ("201 Created", &[][..]),
+            Some("PUT") => ("200 OK", &upload[..]),
+            _ if line.starts_with("GET /head ") => ("200 OK", head.as_bytes()),
+            _ => ("200 OK", PAGE.as_bytes()),
+        };
         let size = body.len();
-        write!(stream, "HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {size}\r\n\r\n{body}")?;
+        write!(stream, "HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {size}\r\n\r\n")?;
+        stream.write_all(body)?;
     }
 }
 

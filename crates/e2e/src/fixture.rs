@@ -76,6 +76,24 @@ impl World {
         self.site.purge().await
     }
 
+    /// Runs `body` with these settings, and without them after.
+    pub async fn with_settings(
+        &self,
+        settings: &[(&str, &str)],
+        body: impl AsyncFnOnce() -> Outcome,
+    ) -> Outcome {
+        let before = std::fs::read_to_string(&self.site.env_file)?;
+        self.site.set(settings)?;
+        let outcome = match self.site.script("up.sh", &["--no-build"], "").await?.success() {
+            Ok(_) => body().await,
+            Err(failure) => Err(failure),
+        };
+        std::fs::write(&self.site.env_file, before)?;
+        let restored = self.site.script("up.sh", &["--no-build"], "").await?.success();
+        // Why it failed first is what matters.
+        outcome.and(restored.map(drop))
+    }
+
     /// Signs a person up through the portal as a browser without JavaScript does, skips onboarding and waits
     /// until the instance is ready. The visitor is signed in at the portal.
     pub async fn sign_up(&self, name: &str) -> Outcome<Visitor> {

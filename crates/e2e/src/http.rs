@@ -1,11 +1,17 @@
 //! Plain HTTP as a browser without JavaScript or a script would send it, to a host name on this machine.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use reqwest::{Client, Method, redirect};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Certificate, Client, ClientBuilder, Method, Response, Upgraded, redirect};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::{Failure, Outcome};
+use crate::{Failure, Outcome, ensure_eq};
 
 /// An answer, whole.
 #[derive(Clone, Debug)]
@@ -31,18 +37,24 @@ impl Answer {
 #[derive(Clone, Debug)]
 pub struct Visitor {
     client: Client,
+    /// Never speaks HTTP/2: browsers open a WebSocket with HTTP/1.1.
+    socket_client: Client,
     jar: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Visitor {
     /// A visitor without cookies.
     pub fn new() -> Outcome<Self> {
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .timeout(Duration::from_mins(1))
-            .build()?;
-        Ok(Self { client, jar: BTreeMap::new() })
+        Ok(Self { client: builder().build()?, socket_client: builder().build()?, jar: BTreeMap::new() })
+    }
+
+    /// A visitor from an address of this machine who believes these certificates (PEM) and no others, and speaks
+    /// HTTP/2 with servers that do.
+    pub fn over_tls(roots: &[Vec<u8>], from: Ipv4Addr) -> Outcome<Self> {
+        let roots: Vec<_> = roots.iter().map(|pem| Certificate::from_pem(pem)).collect::<Result<_, _>>()?;
+        let builder = || builder().tls_certs_only(roots.clone()).local_address(IpAddr::from(from));
+        let socket_client = builder().http1_only().build()?;
+        Ok(Self { client: builder().build()?, socket_client, jar: BTreeMap::new() })
     }
 
     /// The value of a cookie of a host.
@@ -89,7 +101,7 @@ impl Visitor {
         self.send(Method::POST, url, &headers, Some(body)).await
     }
 
-    /// Any request. The host name goes to this machine, whatever the resolver says.
+    /// Any request, and its whole answer.
     pub async fn send(
         &mut self,
         method: Method,
@@ -97,14 +109,61 @@ impl Visitor {
         headers: &[(&str, &str)],
         body: Option<String>,
     ) -> Outcome<Answer> {
-        let parsed = url::Url::parse(url)?;
-        let host = parsed.host_str().unwrap_or_default().to_owned();
-        let port = parsed.port_or_known_default().unwrap_or(80);
-        let mut target = parsed.clone();
-        target.set_host(Some("127.0.0.1"))?;
-        let mut request = self.client.request(method, target).header("host", format!("{host}:{port}"));
-        let cookies =
-            self.jar.get(&host).map(|jar| jar.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>());
+        let response = self.begin(method, url, headers, body).await?;
+        let status = response.status().as_u16();
+        let headers = response.headers().iter().map(|(k, v)| (k.to_string(), text(v))).collect();
+        let cookies = set_cookies(&response);
+        Ok(Answer { status, headers, cookies, body: response.text().await? })
+    }
+
+    /// Any request, and its answer as soon as the head of it is there.
+    pub async fn begin(
+        &mut self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Outcome<Response> {
+        let response = self.execute(&self.client, method, url, headers, body).await?;
+        let host = url::Url::parse(url)?.host_str().unwrap_or_default().to_owned();
+        for cookie in set_cookies(&response) {
+            self.keep(&host, &cookie);
+        }
+        Ok(response)
+    }
+
+    /// A WebSocket, opened as a page of the same origin opens it.
+    pub async fn open_socket(&self, url: &str) -> Outcome<WebSocketStream<Upgraded>> {
+        let origin = url::Url::parse(url)?.origin().ascii_serialization();
+        let key = generate_key();
+        let headers = [
+            ("connection", "Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", &key),
+            ("sec-fetch-mode", "websocket"),
+            ("sec-fetch-site", "same-origin"),
+            ("origin", &origin),
+        ];
+        let response = self.execute(&self.socket_client, Method::GET, url, &headers, None).await?;
+        ensure_eq!(response.status().as_u16(), 101, "{:?}", response.headers());
+        let accept = response.headers().get("sec-websocket-accept").map(text).unwrap_or_default();
+        ensure_eq!(accept, derive_accept_key(key.as_bytes()));
+        Ok(WebSocketStream::from_raw_socket(response.upgrade().await?, Role::Client, None).await)
+    }
+
+    async fn execute(
+        &self,
+        client: &Client,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Outcome<Response> {
+        let mut request = client.request(method, url);
+        let url = url::Url::parse(url)?;
+        let jar = url.host_str().and_then(|host| self.jar.get(host));
+        let cookies = jar.map(|jar| jar.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>());
         if let Some(cookies) = cookies.filter(|c| !c.is_empty()) {
             request = request.header("cookie", cookies.join("; "));
         }
@@ -114,15 +173,7 @@ impl Visitor {
         if let Some(body) = body {
             request = request.body(body);
         }
-        let response = request.send().await?;
-        let status = response.status().as_u16();
-        let text = |v: &reqwest::header::HeaderValue| String::from_utf8_lossy(v.as_bytes()).into_owned();
-        let cookies: Vec<String> = response.headers().get_all("set-cookie").iter().map(text).collect();
-        let headers = response.headers().iter().map(|(k, v)| (k.to_string(), text(v))).collect();
-        for cookie in &cookies {
-            self.keep(&host, cookie);
-        }
-        Ok(Answer { status, headers, cookies, body: response.text().await? })
+        Ok(request.send().await?)
     }
 
     fn keep(&mut self, host: &str, set_cookie: &str) {
@@ -136,6 +187,33 @@ impl Visitor {
             jar.insert(name.to_owned(), value.to_owned());
         }
     }
+}
+
+fn builder() -> ClientBuilder {
+    Client::builder()
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .dns_resolver(ThisMachine)
+        .timeout(Duration::from_mins(1))
+}
+
+/// Every host name is this machine, whatever the system's resolver says.
+#[derive(Debug)]
+struct ThisMachine;
+
+impl Resolve for ThisMachine {
+    fn resolve(&self, _: Name) -> Resolving {
+        let addresses: Addrs = Box::new(std::iter::once(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))));
+        Box::pin(std::future::ready(Ok(addresses)))
+    }
+}
+
+fn text(value: &http::HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+fn set_cookies(response: &Response) -> Vec<String> {
+    response.headers().get_all("set-cookie").iter().map(text).collect()
 }
 
 /// The value of a hidden input of a page.

@@ -158,6 +158,11 @@ impl Installation {
         Ok(())
     }
 
+    /// Port of the portal, which its origin names.
+    pub fn portal_port(&self) -> u16 {
+        self.portal.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default()
+    }
+
     /// URL of an instance, with a path that begins with a slash.
     pub fn instance_url(&self, slug: &str, path: &str) -> String {
         format!("http://{slug}.localhost:{}{path}", self.router_port)
@@ -234,7 +239,7 @@ fn unmount(folder: &Path) -> Outcome {
 }
 
 /// Ports that are free now. They are held together, so that no two are the same.
-fn free_ports(count: usize) -> Outcome<Vec<u16>> {
+pub(crate) fn free_ports(count: usize) -> Outcome<Vec<u16>> {
     let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
     Ok(listeners
         .iter()

@@ -4,6 +4,7 @@
 
 pub mod browser;
 pub mod docker;
+pub mod edge;
 pub mod fixture;
 pub mod http;
 pub mod installation;

@@ -9,6 +9,7 @@ mod admin;
 mod chat;
 mod crash;
 mod doctor;
+mod edge;
 mod faults;
 mod hardening;
 mod isolation;
@@ -60,6 +61,8 @@ fn main() -> ExitCode {
         sleep::a_chat_under_way_keeps_its_instance_awake_and_an_idle_one_sleeps,
         sleep::a_websocket_keeps_its_instance_awake_until_it_is_closed,
         sleep::a_frozen_instance_goes_on_where_it_stood,
+        edge::caddy_in_front_serves_people_over_tls,
+        edge::nginx_in_front_serves_people_over_tls,
         doctor::a_healthy_installation_has_no_failing_check,
         doctor::a_missing_firewall_rule_is_named,
         doctor::a_service_that_is_down_is_named,

@@ -15,30 +15,12 @@ use e2e::{Failure, Outcome, docker, ensure, ensure_eq};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::lifecycle::{act, instance_image, keeping_the_image, remove_made_images};
+use crate::lifecycle::{act, instance_image, keeping_the_image};
 
 const LIMIT: Duration = Duration::from_secs(90);
 const AWAKE: &str = "alice-awake";
 const IDLE: &str = "bob-idle";
 const SOCKET: &str = "alice-socket";
-
-/// Runs `body` with these settings, and without them after.
-async fn with_settings(
-    world: &World,
-    settings: &[(&str, &str)],
-    body: impl AsyncFnOnce() -> Outcome,
-) -> Outcome {
-    let before = std::fs::read_to_string(&world.site.env_file)?;
-    world.site.set(settings)?;
-    let up = world.site.script("up.sh", &["--no-build"], "").await?.success();
-    let outcome = match up {
-        Ok(_) => body().await,
-        Err(failure) => Err(failure),
-    };
-    std::fs::write(&world.site.env_file, before)?;
-    world.site.script("up.sh", &["--no-build"], "").await?.success()?;
-    outcome
-}
 
 /// A request of a script, which is held for as long as it takes.
 async fn ask(visitor: &mut Visitor, world: &World, name: &str) -> Outcome {
@@ -58,25 +40,26 @@ pub(crate) async fn a_chat_under_way_keeps_its_instance_awake_and_an_idle_one_sl
     let args =
         [AWAKE, "--provider", "openai-compatible", "--base-url", &base_url, "--model", "m", "--key-stdin"];
     world.site.script("configure-provider.sh", &args, "sk-test-1\n").await?.success()?;
-    let outcome = with_settings(world, &[("BEAVER_IDLE_SLEEP", "10s")], async || {
-        providers.behave(Manner::Slowly);
-        let container = docker::instance_container(&world.site.name, AWAKE).await?;
-        let before = docker::identity(&container).await?;
-        let (talk, asleep) =
-            tokio::join!(talk(&mut alice, world), world.wait_state(IDLE, InstanceState::Asleep));
-        asleep?;
-        let words = talk?;
-        ensure!(words.contains("the last word"), "the stream was cut off: {words}");
-        ensure_eq!(docker::identity(&container).await?, before, "{AWAKE} was restarted under its chat");
+    let outcome = world
+        .with_settings(&[("BEAVER_IDLE_SLEEP", "10s")], async || {
+            providers.behave(Manner::Slowly);
+            let container = docker::instance_container(&world.site.name, AWAKE).await?;
+            let before = docker::identity(&container).await?;
+            let (talk, asleep) =
+                tokio::join!(talk(&mut alice, world), world.wait_state(IDLE, InstanceState::Asleep));
+            asleep?;
+            let words = talk?;
+            ensure!(words.contains("the last word"), "the stream was cut off: {words}");
+            ensure_eq!(docker::identity(&container).await?, before, "{AWAKE} was restarted under its chat");
 
-        ask(&mut bob, world, IDLE).await?;
-        let view = world.wait_state(IDLE, InstanceState::Asleep).await?;
-        waiting_page_leads_on(world, &mut bob).await?;
-        let events = world.deploy.events(view.instance_id).await?.events;
-        ensure!(events.iter().any(|e| e.cause.contains("nobody has used it")), "{events:?}");
-        Ok(())
-    })
-    .await;
+            ask(&mut bob, world, IDLE).await?;
+            let view = world.wait_state(IDLE, InstanceState::Asleep).await?;
+            waiting_page_leads_on(world, &mut bob).await?;
+            let events = world.deploy.events(view.instance_id).await?.events;
+            ensure!(events.iter().any(|e| e.cause.contains("nobody has used it")), "{events:?}");
+            Ok(())
+        })
+        .await;
     providers.end().await;
     outcome
 }
@@ -122,8 +105,8 @@ async fn waiting_page_leads_on(world: &World, visitor: &mut Visitor) -> Outcome 
     .await
 }
 
-/// Puts an app with a WebSocket in the place of the instances' image.
-async fn use_the_echo_app(world: &World) -> Outcome {
+/// Puts an app with a WebSocket in the place of the instances' image, and answers its id.
+pub(crate) async fn use_the_echo_app(world: &World) -> Outcome<String> {
     let folder = world.site.root.join("echo");
     std::fs::create_dir_all(&folder)?;
     let binary = folder.join("app").to_string_lossy().into_owned();
@@ -136,62 +119,65 @@ async fn use_the_echo_app(world: &World) -> Outcome {
     let args = ["-C", &folder.to_string_lossy(), "-cf", &archive, "app"];
     run(Path::new("tar"), &args, &[], "", LIMIT).await?.success()?;
     let name = instance_image(world);
-    run_docker(&["import", "--change", "ENTRYPOINT [\"/app\"]", &archive, &name]).await?.success()?;
-    Ok(())
+    let args = ["import", "--change", "ENTRYPOINT [\"/app\"]", &archive, &name];
+    Ok(run_docker(&args).await?.success()?.stdout.trim().to_owned())
 }
 
 pub(crate) async fn a_websocket_keeps_its_instance_awake_until_it_is_closed(world: &World) -> Outcome {
     world.signed_in(SOCKET).await?;
     world.signed_in(IDLE).await?;
     let view = world.wait_ready(SOCKET).await?;
-    let outcome = with_settings(world, &[("BEAVER_IDLE_SLEEP", "10s")], async || {
-        keeping_the_image(world, async || {
-            use_the_echo_app(world).await?;
-            ensure_eq!(act(world, &view, "upgrade").await?, OperationState::Succeeded);
+    let mut image = String::new();
+    let outcome = world
+        .with_settings(&[("BEAVER_IDLE_SLEEP", "10s")], async || {
+            keeping_the_image(world, async || {
+                image = use_the_echo_app(world).await?;
+                ensure_eq!(act(world, &view, "upgrade").await?, OperationState::Succeeded);
+                Ok(())
+            })
+            .await?;
+            let container = docker::instance_container(&world.site.name, SOCKET).await?;
+            let before = docker::identity(&container).await?;
+            let browser = world.driver.open().await?;
+            browser.goto(&world.site.instance_url(SOCKET, "/")).await?;
+            browser.fill("input[name=login]", SOCKET).await?;
+            browser.fill("input[name=password]", PASSWORD).await?;
+            browser.click("form[action='/login'] button[type=submit]").await?;
+            // Three times the idle time, while a neighbour who does nothing falls asleep.
+            browser
+                .wait_text("output", "thirty echoes", |text| text.parse::<u32>().is_ok_and(|n| n >= 30))
+                .await?;
+            ensure_eq!(browser.text("b").await?, "", "the socket was closed");
+            ensure_eq!(world.instance(IDLE).await?.state, InstanceState::Asleep);
+            ensure_eq!(docker::identity(&container).await?, before, "{SOCKET} was restarted under its page");
+            browser.close().await?;
+            world.wait_state(SOCKET, InstanceState::Asleep).await?;
             Ok(())
         })
-        .await?;
-        let container = docker::instance_container(&world.site.name, SOCKET).await?;
-        let before = docker::identity(&container).await?;
-        let browser = world.driver.open().await?;
-        browser.goto(&world.site.instance_url(SOCKET, "/")).await?;
-        browser.fill("input[name=login]", SOCKET).await?;
-        browser.fill("input[name=password]", PASSWORD).await?;
-        browser.click("form[action='/login'] button[type=submit]").await?;
-        // Three times the idle time, while a neighbour who does nothing falls asleep.
-        browser
-            .wait_text("output", "thirty echoes", |text| text.parse::<u32>().is_ok_and(|n| n >= 30))
-            .await?;
-        ensure_eq!(browser.text("b").await?, "", "the socket was closed");
-        ensure_eq!(world.instance(IDLE).await?.state, InstanceState::Asleep);
-        ensure_eq!(docker::identity(&container).await?, before, "{SOCKET} was restarted under its page");
-        browser.close().await?;
-        world.wait_state(SOCKET, InstanceState::Asleep).await?;
-        Ok(())
-    })
-    .await;
+        .await;
     ensure_eq!(act(world, &view, "rollback").await?, OperationState::Succeeded);
-    outcome?;
-    remove_made_images().await
+    run_docker(&["rmi", "--force", &image]).await?;
+    outcome
 }
 
 pub(crate) async fn a_frozen_instance_goes_on_where_it_stood(world: &World) -> Outcome {
     let mut bob = world.signed_in(IDLE).await?;
     let settings = [("BEAVER_IDLE_PAUSE", "10s"), ("BEAVER_IDLE_SLEEP", "1h")];
-    with_settings(world, &settings, async || {
-        world.wait_ready(IDLE).await?;
-        let container = docker::instance_container(&world.site.name, IDLE).await?;
-        let before = docker::identity(&container).await?;
-        let view = world.wait_state(IDLE, InstanceState::Asleep).await?;
-        ensure_eq!(view.reason.as_deref(), Some("frozen; the next request thaws it"));
-        until("the container to be frozen", LIMIT, async || {
-            Ok((docker::inspect(&container).await?["State"]["Paused"] == true).then_some(()))
+    world
+        .with_settings(&settings, async || {
+            world.wait_ready(IDLE).await?;
+            let container = docker::instance_container(&world.site.name, IDLE).await?;
+            let before = docker::identity(&container).await?;
+            let view = world.wait_state(IDLE, InstanceState::Asleep).await?;
+            ensure_eq!(view.reason.as_deref(), Some("frozen; the next request thaws it"));
+            until("the container to be frozen", LIMIT, async || {
+                Ok((docker::inspect(&container).await?["State"]["Paused"] == true).then_some(()))
+            })
+            .await?;
+            ask(&mut bob, world, IDLE).await?;
+            ensure_eq!(docker::inspect(&container).await?["State"]["Paused"], false);
+            ensure_eq!(docker::identity(&container).await?, before, "it was started anew");
+            Ok(())
         })
-        .await?;
-        ask(&mut bob, world, IDLE).await?;
-        ensure_eq!(docker::inspect(&container).await?["State"]["Paused"], false);
-        ensure_eq!(docker::identity(&container).await?, before, "it was started anew");
-        Ok(())
-    })
-    .await
+        .await
 }
