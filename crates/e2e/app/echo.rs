@@ -1,10 +1,15 @@
 //! An app with a WebSocket, compiled by itself into a static binary: its page opens the socket and says something
 //! every second, the socket says it again, and the page counts. It also sends back what is uploaded with PUT, and
-//! tells at `/head` what the head of a request was when it arrived. RFC 6455, as far as Chromium needs it: frames of
-//! at most 125 bytes, no fragments.
+//! tells at `/head` what the head of a request was when it arrived, and answers at `/held` with a first word, and with
+//! the last once somebody asks for `/release`. RFC 6455, as far as Chromium needs it: frames of at most 125 bytes, no
+//! fragments.
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+static RELEASED: AtomicBool = AtomicBool::new(false);
 
 const PAGE: &str = r#"<!doctype html><title>Echo</title><p>echoes: <output>0</output> <b></b>
 <script>
@@ -52,6 +57,11 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
             )?;
             return echo(&mut reader, &mut stream);
         }
+        if line.starts_with("GET /held ") {
+            hold(&mut stream)?;
+            continue;
+        }
+        RELEASED.fetch_or(line.starts_with("GET /release "), Ordering::SeqCst);
         let (status, body) = match line.split(' ').next() {
             Some("POST") => ("201 Created", &[][..]),
             Some("PUT") => ("200 OK", &upload[..]),
@@ -62,6 +72,16 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
         write!(stream, "HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {size}\r\n\r\n")?;
         stream.write_all(body)?;
     }
+}
+
+/// Sends the second half of an answer only once it is asked for. In chunks, as whoever writes on does: what has a
+/// length Caddy may gather.
+fn hold(stream: &mut TcpStream) -> std::io::Result<()> {
+    write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n")?;
+    while !RELEASED.swap(false, Ordering::SeqCst) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    stream.write_all(b"4\r\nlast\r\n0\r\n\r\n")
 }
 
 /// Says each text again, answers pings, and goes when told to.

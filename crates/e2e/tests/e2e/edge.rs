@@ -8,7 +8,6 @@ use e2e::edge::{Edge, Program, VISITOR};
 use e2e::fixture::{PASSWORD, World};
 use e2e::http::{Answer, Visitor, hidden_field};
 use e2e::providers::{Manner, Providers};
-use e2e::shell::docker as run_docker;
 use e2e::{Failure, Outcome, ensure, ensure_eq};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Method, Version};
@@ -16,7 +15,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::lifecycle::{act, keeping_the_image};
-use crate::sleep::use_the_echo_app;
+use crate::sleep::{remove_image, use_the_echo_app};
 
 /// More than either program takes without being told, and more than their buffers hold.
 const UPLOAD: usize = 5 << 20;
@@ -47,6 +46,7 @@ async fn serves_people(world: &World, program: Program, name: &str) -> Outcome {
             chats(world, &edge, &mut visitor, name).await?;
             change_to_the_echo_app(world, name, &image).await?;
             uploads(&edge, &mut visitor, name).await?;
+            reads_what_is_there(&edge, &mut visitor, name).await?;
             is_known_by_address(&edge, &mut visitor, name).await?;
             talks_over_a_socket(&edge, &visitor, name).await
         })
@@ -55,13 +55,9 @@ async fn serves_people(world: &World, program: Program, name: &str) -> Outcome {
     edge.end().await?;
     // The next scenarios have another domain, and the image can go once nothing is made from it.
     let removed = world.site.script("remove-instance.sh", &[name, "--purge", "--yes"], "").await?;
-    let image = image.into_inner();
-    if !image.is_empty() {
-        run_docker(&["rmi", "--force", &image]).await?;
-    }
-    outcome?;
-    removed.success()?;
-    Ok(())
+    let cleared = remove_image(&image.into_inner()).await;
+    // Why it failed first is what matters.
+    outcome.and(removed.success().map(drop)).and(cleared)
 }
 
 /// Whoever comes without TLS is sent to the same page with it.
@@ -166,6 +162,21 @@ async fn uploads(edge: &Edge, visitor: &mut Visitor, name: &str) -> Outcome {
         visitor.send(Method::PUT, &edge.instance(name, "/file"), &headers, Some(file.clone())).await?;
     ensure_eq!(answer.status, 200);
     ensure!(answer.body == file, "{} bytes went up and {} others came back", file.len(), answer.body.len());
+    Ok(())
+}
+
+/// The first words of an answer arrive before there are more, also from an app that does not ask for that with
+/// `X-Accel-Buffering`: only a visitor who has them asks for the rest.
+async fn reads_what_is_there(edge: &Edge, visitor: &mut Visitor, name: &str) -> Outcome {
+    let mut answer = visitor.begin(Method::GET, &edge.instance(name, "/held"), &[], None).await?;
+    let mut words = Vec::new();
+    while words.len() < "first".len() {
+        words.extend(answer.chunk().await?.ok_or_else(|| Failure("the answer ended early".into()))?);
+    }
+    ensure_eq!(words, b"first");
+    let released = visitor.send(Method::GET, &edge.instance(name, "/release"), &[], None).await?;
+    ensure_eq!(released.status, 200, "{}", released.body);
+    ensure_eq!(answer.text().await?, "last");
     Ok(())
 }
 
