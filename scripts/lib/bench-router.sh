@@ -230,7 +230,7 @@ load() {
 # Nanoseconds of processor time of all threads so far.
 cpu_time() {
   local pid
-  for pid in ${TASKS[$1]}; do cat "/proc/$pid/task/"*/schedstat; done | awk '{ sum += $1 } END { printf "%d", sum }'
+  for pid in ${TASKS[$1]}; do cat "/proc/$pid/task/"*/schedstat; done | awk '{ sum += $1 } END { printf "%.0f", sum }'
 }
 
 # Resident megabytes of all its processes.
