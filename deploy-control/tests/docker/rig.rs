@@ -5,8 +5,8 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use bollard::query_parameters::{
@@ -39,6 +39,8 @@ pub(crate) struct Rig {
     /// Third octet of 10.191.x.0: the first half for instances, the last 16 addresses for control.
     octet: u8,
     tag: String,
+    /// Every image that was made: one that lost its name to another is found by its id alone.
+    imported: Mutex<Vec<String>>,
 }
 
 impl Rig {
@@ -69,6 +71,7 @@ impl Rig {
             folder,
             octet,
             tag,
+            imported: Mutex::default(),
         };
         rig.image_id = rig.import(&rig.image, "").await;
         guard::start(&rig.guard, rig.guard_config()).await.expect("a guard");
@@ -170,7 +173,9 @@ impl Rig {
         let made: Result<Vec<_>, _> =
             self.docker.create_image(Some(options), Some(body), None).try_collect().await;
         made.expect("imported");
-        self.docker.inspect_image(name).await.expect("an image").id.expect("an id")
+        let id = self.docker.inspect_image(name).await.expect("an image").id.expect("an id");
+        self.imported.lock().expect("not poisoned").push(id.clone());
+        id
     }
 
     /// Follows events through the guard at `socket`, from a task of its own. Answers once the first event has
@@ -211,10 +216,17 @@ impl Drop for Rig {
     fn drop(&mut self) {
         self.guard.stop();
         let (docker, installation) = (self.docker.clone(), self.installation.clone());
+        let imported = self.imported.lock().map(|mut ids| std::mem::take(&mut *ids)).unwrap_or_default();
         // Of its own: a drop has no runtime to wait on.
         let cleaning = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(clean(&docker, &installation))
+            runtime.expect("a runtime").block_on(async {
+                let left = clean(&docker, &installation).await;
+                for id in &imported {
+                    forget_image(&docker, id).await;
+                }
+                left
+            })
         });
         let left = cleaning.join().unwrap_or_else(|_| vec!["the clean-up panicked".to_owned()]);
         if !std::thread::panicking() {
@@ -231,6 +243,22 @@ fn unused_octet() -> u8 {
 
 fn filter(installation: &str) -> std::collections::HashMap<String, Vec<String>> {
     [("label".to_owned(), vec![format!("beaver.installation={installation}")])].into()
+}
+
+/// Removes an image; a container of it that is still on its way out holds it for a moment.
+async fn forget_image(docker: &Docker, id: &str) {
+    for _ in 0..100 {
+        let options = RemoveImageOptionsBuilder::new().force(true).build();
+        let removed = docker.remove_image(id, Some(options), None).await;
+        let is_held = matches!(
+            removed,
+            Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, .. })
+        );
+        if !is_held {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Removes all that carries the installation's label or its image names; answers what is left after that.
