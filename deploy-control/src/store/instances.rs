@@ -177,21 +177,23 @@ impl Store {
 
     /// Keeps a value over restarts.
     pub async fn set_setting(&self, name: &str, value: &str) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
         sqlx::query!(
             "INSERT INTO settings (name, value) VALUES (?, ?)
              ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             name,
             value
         )
-        .execute(self.db.writer())
+        .execute(&mut *tx)
         .await?;
-        Ok(())
+        Ok(tx.commit().await?)
     }
 
     /// Forgets every address that was ever given out: there is no instance, and the subnet is another.
     pub async fn forget_addresses(&self) -> StoreResult<()> {
-        sqlx::query!("DELETE FROM addresses WHERE instance_id IS NULL").execute(self.db.writer()).await?;
-        Ok(())
+        let mut tx = self.begin().await?;
+        sqlx::query!("DELETE FROM addresses WHERE instance_id IS NULL").execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Deleted instances that authz-service has not been told about.
@@ -205,9 +207,8 @@ impl Store {
     /// authz-service knows.
     pub async fn forgotten(&self, id: InstanceId) -> StoreResult<()> {
         let id = id.to_string();
-        sqlx::query!("UPDATE instances SET forget_pending = 0 WHERE id = ?", id)
-            .execute(self.db.writer())
-            .await?;
-        Ok(())
+        let mut tx = self.begin().await?;
+        sqlx::query!("UPDATE instances SET forget_pending = 0 WHERE id = ?", id).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
     }
 }

@@ -167,12 +167,14 @@ impl Store {
     /// Asks for an operation to be cancelled. Answers whether it had not ended yet.
     pub async fn cancel(&self, id: OperationId) -> StoreResult<bool> {
         let id = id.to_string();
+        let mut tx = self.begin().await?;
         let done = sqlx::query!(
             "UPDATE operations SET cancel = 1 WHERE id = ? AND state IN ('queued', 'running')",
             id
         )
-        .execute(self.db.writer())
+        .execute(&mut *tx)
         .await?;
+        tx.commit().await?;
         self.changed();
         Ok(done.rows_affected() > 0)
     }

@@ -1,7 +1,8 @@
 //! Whom the service trusts no further: an image that does not come up, and an older process of its own.
 
 use control_api::deploy::{InstanceState, OperationState};
-use control_api::ids::UserId;
+use control_api::ids::{OperationId, UserId};
+use deploy_control::store::StoreError;
 
 use crate::fake_engine::Behaviour;
 use crate::harness::{World, order, until};
@@ -53,6 +54,14 @@ async fn of_two_processes_on_one_database_the_older_ends_and_changes_nothing() {
     let second = world.start().await;
     let order = serde_json::from_value(order(UserId::generate(), "bob")).expect("an order");
     assert!(first.api.register(&order).await.is_err(), "the older one takes no order");
+    let store = first.app.requests.context.store.clone();
+    let refused = [
+        store.cancel(OperationId::generate()).await.map(drop),
+        store.set_setting("subnet", "10.1.0.0/16").await,
+        store.forget_addresses().await,
+        store.forgotten(id).await,
+    ];
+    assert!(refused.iter().all(|outcome| matches!(outcome, Err(StoreError::Fenced))), "{refused:?}");
     assert!(!first.until_stopped().await, "it ends by itself, and as failed");
     assert!(
         second.api.list(&control_api::deploy::ListQuery::default()).await.expect("a list").instances.len()
