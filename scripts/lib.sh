@@ -65,7 +65,7 @@ ENV_NAMES=(
   BEAVER_TRUSTED_PROXIES BEAVER_PROXY_PROTOCOL BEAVER_REGISTRATION BEAVER_PASSWORD_MIN BEAVER_LOGIN_BURST
   BEAVER_DEPLOY_TOKEN BEAVER_AUTHZ_INTERNAL_TOKEN BEAVER_ROUTER_TOKEN
   PORTAL_LISTEN PORTAL_ADMIN_LISTEN AUTHZ_LISTEN AUTHZ_INSTANCE_LISTEN AUTHZ_ADMIN_LISTEN
-  DEPLOY_LISTEN DEPLOY_ADMIN_LISTEN ROUTER_LISTEN ROUTER_ADMIN_LISTEN
+  DEPLOY_LISTEN DEPLOY_ADMIN_LISTEN ROUTER_LISTEN ROUTER_ADMIN_LISTEN ROUTER_TLS_LISTEN ROUTER_TLS_DIR
   BEAVER_DEPLOY_URL BEAVER_AUTHZ_URL AUTHZ_ISSUER
   BEAVER_NET BEAVER_BRIDGE_PREFIX BEAVER_INSTANCE_SUBNET BEAVER_CONTROL_SUBNET BEAVER_EGRESS_ALLOW
   BEAVER_INSTANCE_IMAGE BEAVER_INSTANCE_MEMORY BEAVER_INSTANCE_CPUS BEAVER_INSTANCE_PIDS BEAVER_INSTANCE_DISK
@@ -140,6 +140,7 @@ fill_defaults() {
   : "${BEAVER_LOG_FORMAT:=json}"
   : "${RUST_LOG:=info}"
   RUNTIME="$PROJECT_ROOT/runtime"
+  : "${ROUTER_TLS_DIR:=$RUNTIME/router/tls}"
   CONTROL_NET="$BEAVER_INSTALLATION-control"
   CONTROL_INTERFACE="${BEAVER_BRIDGE_PREFIX}ctl"
 }
@@ -159,8 +160,10 @@ check_settings() {
     faults+=("BEAVER_INSTALLATION: must be 3 to 20 of a-z, 0-9 and single hyphens, beginning with a letter")
   [[ $BEAVER_BRIDGE_PREFIX =~ ^[a-z][a-z0-9-]{0,9}-$ ]] ||
     faults+=("BEAVER_BRIDGE_PREFIX: must be at most 11 of a-z, 0-9 and hyphens, ending with a hyphen")
-  [[ $PROJECT_ROOT =~ ^/[^[:space:]:]*$ ]] ||
-    faults+=("PROJECT_ROOT: must be an absolute path without blanks and colons (it becomes a bind mount)")
+  for name in PROJECT_ROOT ROUTER_TLS_DIR; do
+    [[ ${!name} =~ ^/[^[:space:]:]*$ ]] ||
+      faults+=("$name: must be an absolute path without blanks and colons (it becomes a bind mount)")
+  done
   for name in BEAVER_INSTANCE_SUBNET BEAVER_CONTROL_SUBNET; do
     [[ ${!name} =~ $subnet ]] || faults+=("$name: must be an IPv4 subnet such as 10.89.0.0/16")
   done
@@ -168,6 +171,8 @@ check_settings() {
     DEPLOY_LISTEN DEPLOY_ADMIN_LISTEN ROUTER_LISTEN ROUTER_ADMIN_LISTEN; do
     [[ ${!name} =~ $listen ]] || faults+=("$name: must be address:port")
   done
+  [[ -z ${ROUTER_TLS_LISTEN:-} || $ROUTER_TLS_LISTEN =~ $listen ]] ||
+    faults+=("ROUTER_TLS_LISTEN: must be address:port")
   for name in BEAVER_DEPLOY_TOKEN BEAVER_AUTHZ_INTERNAL_TOKEN BEAVER_ROUTER_TOKEN; do
     token="${!name:-}"
     if [[ ${#token} -lt 32 ]]; then
@@ -192,7 +197,7 @@ load_env() {
 compose() {
   local program=(docker-compose)
   ! docker compose version >/dev/null 2>&1 || program=(docker compose)
-  export PROJECT_ROOT BEAVER_INSTALLATION BEAVER_IMAGE_TAG BEAVER_PROXY_CONTAINER_NAME
+  export PROJECT_ROOT BEAVER_INSTALLATION BEAVER_IMAGE_TAG BEAVER_PROXY_CONTAINER_NAME ROUTER_TLS_DIR
   DOCKER_SOCKET_GID="$(stat -Lc %g /var/run/docker.sock)" \
     "${program[@]}" --project-name "$BEAVER_INSTALLATION" --file "$CHECKOUT/ops/compose.yaml" "$@"
 }

@@ -89,8 +89,20 @@ make_folders() {
   chown 0:65103 -- "$RUNTIME/router/conf.d"
   chmod 2750 -- "$RUNTIME/router/conf.d"
   own 0700 65103 "$RUNTIME/router/state"
+  make_tls_folder
   own 0700 65101 "$RUNTIME/authz"
   own 0750 65105 "$RUNTIME/guard"
+}
+
+# Certificates are put there by the operator and read by the router; a folder elsewhere is the operator's own.
+make_tls_folder() {
+  if [[ $ROUTER_TLS_DIR == "$RUNTIME/router/tls" ]]; then
+    mkdir -p -- "$ROUTER_TLS_DIR"
+    chown 0:65103 -- "$ROUTER_TLS_DIR"
+    chmod 2750 -- "$ROUTER_TLS_DIR"
+  elif [[ ! -d $ROUTER_TLS_DIR ]]; then
+    die "ROUTER_TLS_DIR: there is no folder $ROUTER_TLS_DIR"
+  fi
 }
 
 # The bridge that gives every instance one address of the host: the issuer's.

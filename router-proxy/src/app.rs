@@ -12,16 +12,17 @@ use service_kit::http_client;
 use service_kit::lifecycle::{Lifecycle, StartError};
 use service_kit::metrics::Metrics;
 use service_kit::server;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::activity;
 use crate::config::Config;
 use crate::gate::Gate;
+use crate::listeners::Listeners;
 use crate::metrics::RouterMetrics;
 use crate::pages::Pages;
 use crate::proxy::{Router, accept};
 use crate::routes::{RouteFiles, RouteTable, follow, watch};
+use crate::tls::{self, CertificateFiles, TlsFront};
 
 const ADMIN_BODY_LIMIT: usize = 16 * 1024;
 /// Caches and idle connections are looked through this often.
@@ -32,12 +33,11 @@ const SWEEPS_PER_CACHE_SWEEP: u32 = 12;
 pub struct App;
 
 impl App {
-    /// Starts the router on its two listeners. Routes that are on disk are served from the first request on.
+    /// Starts the router on its listeners. Routes that are on disk are served from the first request on.
     pub async fn start(
         config: Config,
         clock: Clock,
-        public: TcpListener,
-        admin: TcpListener,
+        listeners: Listeners,
         lifecycle: &Lifecycle,
     ) -> Result<(), StartError> {
         if !config.is_https() {
@@ -52,9 +52,13 @@ impl App {
         start_routes(&router, &health, lifecycle).await?;
         router.gate.start(lifecycle);
         start_tasks(&router, lifecycle);
+        let front = start_tls(&router, &health, lifecycle).await?;
         let pages = AdminRouter::new().merge(health.router()).merge(metrics.router());
-        server::serve(lifecycle, "admin", admin, server::layers(pages, &metrics, ADMIN_BODY_LIMIT));
-        lifecycle.spawn_critical("router", accept(router, public));
+        server::serve(lifecycle, "admin", listeners.admin, server::layers(pages, &metrics, ADMIN_BODY_LIMIT));
+        if let (Some(listener), Some(front)) = (listeners.tls, front) {
+            lifecycle.spawn_critical("tls", accept(Arc::clone(&router), listener, Some(front)));
+        }
+        lifecycle.spawn_critical("router", accept(router, listeners.public, None));
         Ok(())
     }
 }
@@ -110,6 +114,31 @@ async fn start_routes(
     let table = Arc::clone(&router.table);
     lifecycle.spawn_critical("routes", follow(files, watch, table, report, rescan, lifecycle.stopping()));
     Ok(())
+}
+
+/// Reads the certificates that are there, then follows their folder.
+async fn start_tls(
+    router: &Arc<Router>,
+    health: &Health,
+    lifecycle: &Lifecycle,
+) -> Result<Option<Arc<TlsFront>>, StartError> {
+    let Some(config) = &router.config.tls else { return Ok(None) };
+    let front = Arc::new(TlsFront::new(router.metrics.clone()));
+    let news = tls::News {
+        front: Arc::clone(&front),
+        health: health.clone(),
+        metrics: router.metrics.clone(),
+        clock: router.clock.clone(),
+    };
+    let (told, mut files) = (news.clone(), CertificateFiles::new(config.dir.clone()));
+    let work = tokio::task::spawn_blocking(move || {
+        tls::read_now(&mut files, &told);
+        files
+    });
+    let files = work.await.map_err(|error| StartError::Other(error.to_string()))?;
+    let rescan = router.config.timeouts.rescan;
+    lifecycle.spawn_critical("certificates", tls::follow(files, news, rescan, lifecycle.stopping()));
+    Ok(Some(front))
 }
 
 fn start_tasks(router: &Arc<Router>, lifecycle: &Lifecycle) {

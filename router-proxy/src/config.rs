@@ -14,6 +14,15 @@ use crate::limits::Timeouts;
 /// Shortest token between services.
 const MIN_TOKEN: usize = 32;
 
+/// A listener for TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// Certificates and keys.
+    pub dir: PathBuf,
+}
+
 /// What the router has to know.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -21,6 +30,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Health and metrics.
     pub admin_listen: SocketAddr,
+    /// Where clients connect with TLS, and the folder of certificates for it.
+    pub tls: Option<TlsConfig>,
     /// `<slug>.json` files, written by deploy-control.
     pub routes_dir: PathBuf,
     /// The router's own files: the sealing key and the cached JWKS.
@@ -60,9 +71,13 @@ impl Config {
         if own != public.base_domain {
             base_domains.push(own);
         }
+        let listen = env.parse_or("ROUTER_LISTEN", SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8088)));
+        let admin_listen = env.parse_or("ROUTER_ADMIN_LISTEN", SocketAddr::from((Ipv4Addr::LOCALHOST, 8089)));
+        let tls_dir = below_root(env.text("ROUTER_TLS_DIR"), "tls");
         let config = Self {
-            listen: env.parse_or("ROUTER_LISTEN", SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8088))),
-            admin_listen: env.parse_or("ROUTER_ADMIN_LISTEN", SocketAddr::from((Ipv4Addr::LOCALHOST, 8089))),
+            listen,
+            admin_listen,
+            tls: tls(env, tls_dir, [("ROUTER_LISTEN", listen), ("ROUTER_ADMIN_LISTEN", admin_listen)]),
             routes_dir: below_root(env.text("ROUTER_ROUTES_DIR"), "conf.d"),
             state_dir: below_root(env.text("ROUTER_STATE_DIR"), "state"),
             portal: origin(env, "PORTAL_PUBLIC_URL", "http://localhost:3081").origin().ascii_serialization(),
@@ -79,10 +94,45 @@ impl Config {
         std::mem::take(env).finish(config)
     }
 
+    /// How a client reached us: over our own TLS, or else as an outer proxy is said to be reached.
+    pub(crate) fn scheme(&self, over_tls: bool) -> Scheme {
+        if over_tls { Scheme::Https } else { self.public.scheme }
+    }
+
+    /// The port that goes with it, where the client named none.
+    pub(crate) fn port(&self, over_tls: bool) -> u16 {
+        if over_tls && !self.is_https() { 443 } else { self.public.port }
+    }
+
     /// Whether cookies are `Secure` and have the `__Host-` prefix.
     pub fn is_https(&self) -> bool {
         self.public.scheme == Scheme::Https
     }
+}
+
+/// The listener for TLS, where one is wanted. A folder that is empty may be filled later; one that is not there is
+/// more likely a mistake.
+fn tls(env: &mut EnvReader, dir: PathBuf, others: [(&str, SocketAddr); 2]) -> Option<TlsConfig> {
+    let listen: Option<SocketAddr> = env.parse_optional("ROUTER_TLS_LISTEN");
+    if env.text("ROUTER_TLS_LISTEN").is_none() {
+        if env.text("ROUTER_TLS_DIR").is_some() {
+            env.fault("ROUTER_TLS_DIR", "is of no use without ROUTER_TLS_LISTEN");
+        }
+        return None;
+    }
+    if !dir.is_dir() {
+        env.fault(
+            "ROUTER_TLS_DIR",
+            "is no folder that the router can see; make it and put certificates there",
+        );
+    }
+    let listen = listen?;
+    for (name, other) in others {
+        if listen == other && listen.port() != 0 {
+            env.fault("ROUTER_TLS_LISTEN", &format!("is the same address as {name}"));
+        }
+    }
+    Some(TlsConfig { listen, dir })
 }
 
 /// `on` or `off`; nobody could send it where nobody is trusted.
@@ -175,6 +225,8 @@ mod tests {
             ("ROUTER_LISTEN", "nowhere"),
             ("BEAVER_TRUSTED_PROXIES", "nobody"),
             ("BEAVER_PROXY_PROTOCOL", "maybe"),
+            ("ROUTER_TLS_LISTEN", "somewhere"),
+            ("ROUTER_TLS_DIR", "/nonexistent/tls"),
         ]);
         let error = Config::from_env(&mut env).expect_err("faults").to_string();
         for name in [
@@ -184,12 +236,43 @@ mod tests {
             "ROUTER_LISTEN",
             "TRUSTED_PROXIES",
             "BEAVER_PROXY_PROTOCOL",
+            "ROUTER_TLS_LISTEN",
+            "ROUTER_TLS_DIR",
         ] {
             assert!(error.contains(name), "{error}");
         }
         let mut env = EnvReader::from_pairs([TOKEN, ("BEAVER_PROXY_PROTOCOL", "on")]);
         let error = Config::from_env(&mut env).expect_err("a fault").to_string();
         assert!(error.contains("needs BEAVER_TRUSTED_PROXIES"), "{error}");
+    }
+
+    #[test]
+    fn tls_is_off_until_it_has_an_address_of_its_own_and_a_folder() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = folder.path().to_str().expect("text");
+        let read = |pairs: &[(&str, &str)]| {
+            let pairs = std::iter::once(TOKEN).chain(pairs.iter().copied());
+            Config::from_env(&mut EnvReader::from_pairs(pairs)).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(&[]).expect("a configuration").tls, None);
+        let on = read(&[("ROUTER_TLS_LISTEN", "0.0.0.0:8443"), ("ROUTER_TLS_DIR", dir)]);
+        let wanted = TlsConfig { listen: "0.0.0.0:8443".parse().expect("an address"), dir: dir.into() };
+        assert_eq!(on.expect("a configuration").tls, Some(wanted));
+        std::fs::create_dir_all(folder.path().join("runtime/router/tls")).expect("made");
+        let default = read(&[("ROUTER_TLS_LISTEN", "0.0.0.0:8443"), ("PROJECT_ROOT", dir)]);
+        let default = default.expect("a configuration").tls.expect("TLS");
+        assert_eq!(default.dir, folder.path().join("runtime/router/tls"));
+        for (pairs, reason) in [
+            (&[("ROUTER_TLS_DIR", dir)][..], "without ROUTER_TLS_LISTEN"),
+            (
+                &[("ROUTER_TLS_LISTEN", "0.0.0.0:8088"), ("ROUTER_TLS_DIR", dir)],
+                "same address as ROUTER_LISTEN",
+            ),
+            (&[("ROUTER_TLS_LISTEN", "0.0.0.0:1"), ("ROUTER_TLS_DIR", "/nonexistent/tls")], "no folder"),
+        ] {
+            let error = read(pairs).expect_err(reason);
+            assert!(error.contains(reason), "{error}");
+        }
     }
 
     #[test]

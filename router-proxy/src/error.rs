@@ -17,6 +17,8 @@ pub(crate) enum Refusal {
     HeadersTooLarge,
     TooSlow,
     ExpectationFailed,
+    /// The host is another one than those of the certificate that the connection began with.
+    Misdirected,
     /// No route for the host.
     UnknownHost,
     /// The base domain itself.
@@ -223,6 +225,12 @@ impl Refusal {
                 codes::BUSY,
                 "Too busy",
                 "This app has too many requests under way. Try again in a moment.",
+            ),
+            Self::Misdirected => (
+                StatusCode::MISDIRECTED_REQUEST,
+                "urn:beaver:misdirected",
+                "Wrong connection",
+                "This connection was made for another address. Open the page again.",
             ),
             Self::UpstreamTimeout => (
                 StatusCode::GATEWAY_TIMEOUT,

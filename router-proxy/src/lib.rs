@@ -11,6 +11,7 @@ mod gate;
 mod guard;
 pub mod healthcheck;
 pub mod limits;
+mod listeners;
 mod metrics;
 mod pages;
 mod proxy;
@@ -18,7 +19,9 @@ mod proxy_protocol;
 mod request;
 mod response_headers;
 mod routes;
+mod tls;
 mod upstream;
 mod wake;
 
 pub use app::App;
+pub use listeners::Listeners;

@@ -19,6 +19,8 @@ pub const MAX_QUEUED: usize = 64;
 pub const MAX_IDLE_UPSTREAM: usize = 32;
 /// Largest route file that is read.
 pub const MAX_ROUTE_FILE: u64 = 64 * 1024;
+/// Largest certificate or key file that is read.
+pub const MAX_CERTIFICATE_FILE: u64 = 256 * 1024;
 /// Hand-offs that one browser may have under way at one slug (several tabs).
 pub const MAX_TRANSACTIONS: usize = 4;
 /// A hand-off must be finished within this time.
@@ -35,6 +37,8 @@ pub const RENEW_BEFORE_SECS: i64 = 300;
 pub struct Timeouts {
     /// A request's head, from its first byte, and the first byte of a new connection.
     pub head: Duration,
+    /// A TLS handshake, from the first byte that is waited for to its end.
+    pub tls_handshake: Duration,
     /// An idle connection of a client between requests.
     pub keep_alive: Duration,
     /// Between two reads of a request's body, and between two writes that the client takes.
@@ -57,7 +61,7 @@ pub struct Timeouts {
     pub stale_news: Duration,
     /// How long authz-service is asked to wait for revocations.
     pub news_wait: Duration,
-    /// Between two full scans of the route files.
+    /// Between two full scans of the route files and of the certificates.
     pub rescan: Duration,
     /// Between two activity reports.
     pub activity: Duration,
@@ -69,6 +73,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             head: Duration::from_secs(10),
+            tls_handshake: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             body_idle: Duration::from_mins(1),
             connect: Duration::from_secs(3),

@@ -3,13 +3,12 @@
 
 use std::process::ExitCode;
 
-use router_proxy::App;
 use router_proxy::config::Config;
 use router_proxy::limits::DRAIN;
+use router_proxy::{App, Listeners};
 use service_kit::clock::Clock;
 use service_kit::env::EnvReader;
 use service_kit::lifecycle::StartError;
-use service_kit::server::bind;
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("healthcheck") {
@@ -18,8 +17,7 @@ fn main() -> ExitCode {
     service_kit::telemetry::init_buffered();
     service_kit::lifecycle::run("router-proxy", DRAIN, |lifecycle| async move {
         let config = Config::from_env(&mut EnvReader::from_process()).map_err(StartError::Config)?;
-        let public = bind(config.listen, "ROUTER_LISTEN").await?;
-        let admin = bind(config.admin_listen, "ROUTER_ADMIN_LISTEN").await?;
-        App::start(config, Clock::system(), public, admin, &lifecycle).await
+        let listeners = Listeners::bind(&config).await?;
+        App::start(config, Clock::system(), listeners, &lifecycle).await
     })
 }

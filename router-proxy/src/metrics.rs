@@ -20,6 +20,11 @@ struct KindLabel {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
 const BUCKETS_SECONDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 /// Clones share the counters.
@@ -32,6 +37,35 @@ pub(crate) struct RouterMetrics {
     tunnels: Gauge<i64, AtomicI64>,
     routes: Gauge<i64, AtomicI64>,
     bad_files: Gauge<i64, AtomicI64>,
+    tls: TlsMetrics,
+}
+
+/// Those of the TLS listener.
+#[derive(Clone, Debug, Default)]
+struct TlsMetrics {
+    handshakes: Family<OutcomeLabel, Counter>,
+    certificates: Gauge<i64, AtomicI64>,
+    faults: Counter,
+    earliest_end: Gauge<i64, AtomicI64>,
+}
+
+impl TlsMetrics {
+    fn register(self, metrics: &Metrics) {
+        metrics.register(|registry| {
+            registry.register("router_tls_handshakes", "TLS handshakes by outcome", self.handshakes);
+            registry.register("router_tls_certificates", "Certificates in force", self.certificates);
+            registry.register(
+                "router_tls_certificate_faults",
+                "Certificates or keys that could not be used when they were read",
+                self.faults,
+            );
+            registry.register(
+                "router_tls_earliest_expiry_timestamp_seconds",
+                "When the first of the certificates in force ends, in seconds since 1970; 0 without one",
+                self.earliest_end,
+            );
+        });
+    }
 }
 
 impl RouterMetrics {
@@ -45,7 +79,9 @@ impl RouterMetrics {
             tunnels: Gauge::default(),
             routes: Gauge::default(),
             bad_files: Gauge::default(),
+            tls: TlsMetrics::default(),
         };
+        this.tls.clone().register(metrics);
         let other = this.clone();
         metrics.register(|registry| {
             registry.register("router_requests", "Requests by status class", other.requests);
@@ -97,6 +133,19 @@ impl RouterMetrics {
     pub(crate) fn set_routes(&self, routes: usize, bad_files: usize) {
         self.routes.set(i64::try_from(routes).unwrap_or(i64::MAX));
         self.bad_files.set(i64::try_from(bad_files).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn tls_handshake(&self, outcome: &'static str) {
+        self.tls.handshakes.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    pub(crate) fn certificate_faults(&self, new: u64) {
+        self.tls.faults.inc_by(new);
+    }
+
+    pub(crate) fn set_certificates(&self, in_force: usize, earliest_end: Option<i64>) {
+        self.tls.certificates.set(i64::try_from(in_force).unwrap_or(i64::MAX));
+        self.tls.earliest_end.set(earliest_end.unwrap_or(0));
     }
 
     /// Counts a tunnel for as long as the answer lives.

@@ -10,7 +10,7 @@ LISTENERS=(
   PORTAL_LISTEN:auth-portal PORTAL_ADMIN_LISTEN:auth-portal
   AUTHZ_LISTEN:authz-service AUTHZ_INSTANCE_LISTEN:authz-service AUTHZ_ADMIN_LISTEN:authz-service
   DEPLOY_LISTEN:deploy-control DEPLOY_ADMIN_LISTEN:deploy-control
-  ROUTER_LISTEN:router-proxy ROUTER_ADMIN_LISTEN:router-proxy
+  ROUTER_LISTEN:router-proxy ROUTER_ADMIN_LISTEN:router-proxy ROUTER_TLS_LISTEN:router-proxy
 )
 
 container_runs() {
@@ -22,6 +22,7 @@ check_ports() {
   taken="$(ss -Hltn | awk '{ print $4 }')"
   for entry in "${LISTENERS[@]}"; do
     name="${entry%%:*}" service="${entry##*:}"
+    [[ -n ${!name:-} ]] || continue
     ! container_runs "$(container_of "$service")" || continue
     address="${!name%:*}" port="${!name##*:}"
     # Without root's powers a process may not bind the low ports.

@@ -51,7 +51,7 @@ impl Gate {
             peer: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
             trusted: &service_kit::client_addr::TrustedProxies::default(),
             host: visit.host,
-            scheme: self.scheme(),
+            scheme: visit.scheme.as_str(),
             port: self.public.port,
             request_id: visit.request_id,
             identity: Some(&identity.headers),

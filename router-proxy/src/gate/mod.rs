@@ -49,6 +49,8 @@ const NO_ASSERTION: &str = "The identity service does not answer.";
 pub(crate) struct Visit<'a> {
     pub(crate) route: &'a Arc<Route>,
     pub(crate) host: &'a Host,
+    /// How the client reached us.
+    pub(crate) scheme: Scheme,
     pub(crate) method: &'a Method,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) kind: Kind,
@@ -204,12 +206,8 @@ impl Gate {
     /// Origins that are this host: the one that is published, and the one that was used.
     fn is_forged(&self, visit: Visit<'_>) -> bool {
         let published = self.public.origin(&visit.route.file.slug);
-        let used = format!("{}://{}", self.scheme(), visit.host.to_header());
+        let used = format!("{}://{}", visit.scheme.as_str(), visit.host.to_header());
         is_forged(visit.kind, visit.method, visit.headers, &[&published, &used])
-    }
-
-    fn scheme(&self) -> &'static str {
-        if self.public.scheme == Scheme::Https { "https" } else { "http" }
     }
 
     /// The first token that is genuine, for this instance, of its owner, and not revoked.

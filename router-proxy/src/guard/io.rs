@@ -215,7 +215,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+        let this = self.get_mut();
+        // Over TLS there is something to flush.
+        let poll = Pin::new(&mut this.inner).poll_flush(cx);
+        this.watch_write(cx, poll)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -223,7 +226,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<S> {
         if this.refused {
             this.discard(cx);
         }
-        Pin::new(&mut this.inner).poll_shutdown(cx)
+        let poll = Pin::new(&mut this.inner).poll_shutdown(cx);
+        this.watch_write(cx, poll)
     }
 }
 

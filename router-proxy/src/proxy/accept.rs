@@ -1,5 +1,6 @@
-//! Accepts clients and drives their connections: the guard, then hyper with HTTP/1.1 and, for an outer
-//! proxy, HTTP/2 by prior knowledge. On a stop it takes no new connection and lets those end that are busy.
+//! Accepts clients and drives their connections: the PROXY protocol and TLS where they are on, the guard, then hyper
+//! with HTTP/1.1 and HTTP/2 (agreed on in the handshake or, by an outer proxy, known before). On a stop it takes no new
+//! connection and lets those end that are busy.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,20 +11,27 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::client::Client;
 use super::handle::Router;
 use crate::guard::{ConnectionState, GuardedIo};
 use crate::limits::{MAX_HEADERS_BYTES, MAX_TARGET};
 use crate::proxy_protocol;
+use crate::tls::{Replay, TlsFront};
 
 /// Pause after a failed accept (out of file descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const H2_PING_EVERY: Duration = Duration::from_secs(30);
 const H2_STREAMS: u32 = 128;
 
-/// Serves the public listener until a stop, then drains.
-pub(crate) async fn accept(router: Arc<Router>, listener: TcpListener) -> Result<(), String> {
+/// Serves a public listener, with TLS where there is a `front`, until a stop, then drains.
+pub(crate) async fn accept(
+    router: Arc<Router>,
+    listener: TcpListener,
+    front: Option<Arc<TlsFront>>,
+) -> Result<(), String> {
     let stopping = router.lifecycle.stopping();
     let aborting = router.lifecycle.aborting();
     let graceful = GracefulShutdown::new();
@@ -41,7 +49,8 @@ pub(crate) async fn accept(router: Arc<Router>, listener: TcpListener) -> Result
             () = stopping.cancelled() => break,
         };
         prepare(&stream);
-        let serving = serve(Arc::clone(&router), stream, peer, builder.clone(), graceful.watcher());
+        let server = Server { builder: builder.clone(), watcher: graceful.watcher() };
+        let serving = open(Arc::clone(&router), stream, peer, front.clone(), server);
         let aborting = aborting.clone();
         // The drain below waits for every one of these.
         tokio::spawn(async move {
@@ -53,31 +62,57 @@ pub(crate) async fn accept(router: Arc<Router>, listener: TcpListener) -> Result
     Ok(())
 }
 
-/// One client's connection until its end.
-async fn serve(
+/// What drives one connection.
+struct Server {
+    builder: auto::Builder<TokioExecutor>,
+    watcher: Watcher,
+}
+
+/// One client's connection until its end: what stands before HTTP, then that.
+async fn open(
     router: Arc<Router>,
     mut stream: TcpStream,
     peer: SocketAddr,
-    builder: auto::Builder<TokioExecutor>,
-    watcher: Watcher,
+    front: Option<Arc<TlsFront>>,
+    server: Server,
 ) {
     let (config, mut read) = (&router.config, BytesMut::new());
-    let mut client = peer;
+    let mut address = peer;
     if config.proxy_protocol && config.trusted.contains(peer.ip()) {
         match proxy_protocol::read(&mut stream, &mut read, config.timeouts.head).await {
-            Ok(source) => client = source.unwrap_or(peer),
+            Ok(source) => address = source.unwrap_or(peer),
             Err(error) => {
                 tracing::warn!(%peer, %error, "a connection with no PROXY header in front was closed");
                 return;
             }
         }
     }
+    let Some(front) = front else {
+        let client = Client { address, certificate: None };
+        return serve(router, (stream, read), client, server).await;
+    };
+    match front.handshake(Replay::new(stream, read), config.timeouts.tls_handshake).await {
+        Ok((stream, certificate)) => {
+            let client = Client { address, certificate: Some(certificate) };
+            serve(router, (stream, BytesMut::new()), client, server).await;
+        }
+        Err(error) => tracing::debug!(%address, %error, "a TLS connection was not made"),
+    }
+}
+
+/// HTTP on a connection; some of its bytes may have been read already.
+async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    router: Arc<Router>,
+    (stream, read): (S, BytesMut),
+    client: Client,
+    Server { builder, watcher }: Server,
+) {
     let state = Arc::new(ConnectionState::default());
-    let io = GuardedIo::new(stream, read, Arc::clone(&state), &config.timeouts);
+    let io = GuardedIo::new(stream, read, Arc::clone(&state), &router.config.timeouts);
     let service = service_fn(move |request| {
         // Asked now and not when the future runs: by then hyper may have read ahead to the next request.
         let fault = state.fault();
-        Arc::clone(&router).serve((Arc::clone(&state), fault), client, request)
+        Arc::clone(&router).serve((Arc::clone(&state), fault), client.clone(), request)
     });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service).into_owned();
     if let Err(error) = watcher.watch(connection).await {

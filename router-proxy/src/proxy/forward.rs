@@ -62,11 +62,11 @@ impl Router {
         let upgrade = (context.kind == Kind::WebSocket).then(|| hyper::upgrade::on(&mut request));
         let (head, body) = request.into_parts();
         let facts = Facts {
-            peer: context.peer,
+            peer: context.client.address,
             trusted: &self.config.trusted,
             host,
-            scheme: self.config.public.scheme.as_str(),
-            port: self.config.public.port,
+            scheme: self.config.scheme(context.client.is_tls()).as_str(),
+            port: self.config.port(context.client.is_tls()),
             request_id: &context.request_id,
             identity: grant.as_ref().map(|g| &g.identity.headers),
             is_websocket: upgrade.is_some(),

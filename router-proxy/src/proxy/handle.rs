@@ -1,7 +1,6 @@
 //! One request from its head to its answer: the steps in order, each in a place of its own.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use control_api::deploy_client::DeployClient;
@@ -13,6 +12,7 @@ use service_kit::request_id;
 use tokio_util::sync::CancellationToken;
 
 use super::answer_body::{AnswerBody, Held};
+use super::client::Client;
 use super::request_log::RequestLog;
 use crate::config::Config;
 use crate::error::Refusal;
@@ -44,7 +44,7 @@ pub(crate) struct Router {
 pub(super) struct Context {
     pub(super) kind: Kind,
     pub(super) request_id: HeaderValue,
-    pub(super) peer: SocketAddr,
+    pub(super) client: Client,
     pub(super) state: Arc<ConnectionState>,
     pub(super) held: Held,
 }
@@ -54,17 +54,17 @@ impl Router {
     pub(crate) async fn serve(
         self: Arc<Self>,
         (state, fault): (Arc<ConnectionState>, Option<Fault>),
-        peer: SocketAddr,
+        client: Client,
         request: Request<Incoming>,
     ) -> Result<Response<AnswerBody>, Infallible> {
         let id = request_id::choose(request.headers().get(request_id::HEADER));
         let value = HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("invalid"));
-        let client = self.config.trusted.client(peer, request.headers());
-        let log = RequestLog::new(&id, request.method(), request.uri().path(), client, &self.metrics);
+        let address = self.config.trusted.client(client.address, request.headers());
+        let log = RequestLog::new(&id, request.method(), request.uri().path(), address, &self.metrics);
         let context = Context {
             kind: Kind::of(request.method(), request.version(), request.headers()),
             request_id: value.clone(),
-            peer,
+            client,
             held: Held { log, in_flight: InFlight::new(&state) },
             state,
         };
@@ -88,6 +88,9 @@ impl Router {
             Ok(host) => host,
             Err(refusal) => return self.refuse(&refusal, context),
         };
+        if !context.client.may_ask_for(&host.name) {
+            return self.refuse(&Refusal::Misdirected, context);
+        }
         let path = head.uri.path();
         if path == "/.beaver/style.css" && matches!(head.method, Method::GET | Method::HEAD) {
             return whole(style(), context.held);
@@ -101,7 +104,7 @@ impl Router {
         let request = Request::from_parts(head, body);
         if is_own_path {
             let target = request.uri().path_and_query().map_or("/", |p| p.as_str());
-            let visit = visit(&route, &host, &request, target, &context);
+            let visit = self.visit(&route, &host, &request, target, &context);
             return match Box::pin(self.gate.own_path(visit)).await {
                 Ok(answer) => whole(answer, context.held),
                 Err(refusal) => self.page(&refusal, context),
@@ -127,7 +130,7 @@ impl Router {
         context: Context,
     ) -> Response<AnswerBody> {
         let target = request.uri().path_and_query().map_or("/", |p| p.as_str());
-        let grant = match self.gate.admit(visit(&route, &host, &request, target, &context)).await {
+        let grant = match self.gate.admit(self.visit(&route, &host, &request, target, &context)).await {
             Ok(grant) => grant,
             Err(Denied::Refuse(refusal)) => return self.refuse(&refusal, context),
             Err(Denied::Answer(answer)) => return whole(answer, context.held),
@@ -154,6 +157,26 @@ impl Router {
         response
     }
 
+    fn visit<'a>(
+        &self,
+        route: &'a Arc<Route>,
+        host: &'a Host,
+        request: &'a Request<Incoming>,
+        target: &'a str,
+        context: &'a Context,
+    ) -> Visit<'a> {
+        Visit {
+            route,
+            host,
+            scheme: self.config.scheme(context.client.is_tls()),
+            method: request.method(),
+            headers: request.headers(),
+            kind: context.kind,
+            target,
+            request_id: &context.request_id,
+        }
+    }
+
     /// A page or a problem, as the request wants it.
     pub(super) fn refuse(&self, refusal: &Refusal, context: Context) -> Response<AnswerBody> {
         let id = context.request_id.to_str().unwrap_or_default();
@@ -172,24 +195,6 @@ impl Router {
 pub(super) fn is_same_place(before: &Route, now: &Route) -> bool {
     let (a, b) = (&before.file, &now.file);
     a.instance_id == b.instance_id && a.owner_id == b.owner_id && a.access == b.access
-}
-
-fn visit<'a>(
-    route: &'a Arc<Route>,
-    host: &'a Host,
-    request: &'a Request<Incoming>,
-    target: &'a str,
-    context: &'a Context,
-) -> Visit<'a> {
-    Visit {
-        route,
-        host,
-        method: request.method(),
-        headers: request.headers(),
-        kind: context.kind,
-        target,
-        request_id: &context.request_id,
-    }
 }
 
 /// An answer of the router's own.

@@ -2,6 +2,7 @@
 
 mod accept;
 mod answer_body;
+mod client;
 mod forward;
 mod handle;
 mod request_log;

@@ -18,5 +18,7 @@ mod readiness;
 mod routing;
 mod smuggling;
 mod streams;
+mod tls;
+mod tls_client;
 mod websocket;
 mod world;

@@ -15,7 +15,7 @@ use crate::instances::listen;
 use crate::world::{World, eventually};
 
 /// An instance that says every message back and keeps the heads of its handshakes.
-async fn echo_server() -> (std::net::SocketAddrV4, Arc<Mutex<Vec<http::HeaderMap>>>) {
+pub(crate) async fn echo_server() -> (std::net::SocketAddrV4, Arc<Mutex<Vec<http::HeaderMap>>>) {
     let (listener, address) = listen().await;
     let heads: Arc<Mutex<Vec<http::HeaderMap>>> = Arc::default();
     let seen = Arc::clone(&heads);

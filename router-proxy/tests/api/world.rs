@@ -11,9 +11,9 @@ use control_api::ids::InstanceId;
 use control_api::public_url::{PublicUrl, Scheme};
 use http::{HeaderMap, Method};
 use reqwest::{Client, Response, redirect};
-use router_proxy::App;
 use router_proxy::config::Config;
 use router_proxy::limits::Timeouts;
+use router_proxy::{App, Listeners};
 use serde_json::{Value, json};
 use service_kit::client_addr::TrustedProxies;
 use service_kit::clock::Clock;
@@ -46,6 +46,8 @@ where
 pub(crate) struct World {
     pub(crate) router: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// Where TLS is spoken, if the test's settings say so.
+    pub(crate) tls: Option<SocketAddr>,
     pub(crate) authz: Arc<FakeAuthz>,
     pub(crate) deploy: FakeDeploy,
     pub(crate) config: Config,
@@ -71,6 +73,7 @@ impl World {
         let mut config = Config {
             listen: public.local_addr().expect("an address"),
             admin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: None,
             routes_dir: folder.path().join("conf.d"),
             state_dir: folder.path().join("state"),
             public: PublicUrl { scheme: Scheme::Http, base_domain: base.clone(), port },
@@ -85,7 +88,7 @@ impl World {
             timeouts: Timeouts { activity: Duration::from_millis(200), ..Timeouts::default() },
         };
         adjust(&mut config);
-        let (lifecycle, admin) = launch(&config, public).await;
+        let (lifecycle, admin, tls) = launch(&config, public).await;
         let alice = Person::new("alice");
         authz.sign_in(alice);
         let client = Client::builder()
@@ -97,6 +100,7 @@ impl World {
         Self {
             router: SocketAddr::from(([127, 0, 0, 1], port)),
             admin,
+            tls,
             authz,
             deploy,
             config,
@@ -112,7 +116,7 @@ impl World {
     pub(crate) async fn restart(&mut self) {
         assert!(self.stop().await, "a clean stop");
         let public = TcpListener::bind(self.router).await.expect("the port is free again");
-        (self.lifecycle, self.admin) = launch(&self.config, public).await;
+        (self.lifecycle, self.admin, self.tls) = launch(&self.config, public).await;
     }
 
     /// Asks to stop and waits.
@@ -183,6 +187,11 @@ impl World {
         self.client.get(url).send().await.expect("an answer").text().await.expect("text")
     }
 
+    pub(crate) async fn health(&self) -> Value {
+        let url = format!("http://{}/health", self.admin);
+        self.client.get(url).send().await.expect("an answer").json().await.expect("json")
+    }
+
     pub(crate) fn renewals(&self) -> usize {
         self.authz.renewals.load(Ordering::SeqCst)
     }
@@ -194,12 +203,18 @@ impl Drop for World {
     }
 }
 
-async fn launch(config: &Config, public: TcpListener) -> (Lifecycle, SocketAddr) {
+async fn launch(config: &Config, public: TcpListener) -> (Lifecycle, SocketAddr, Option<SocketAddr>) {
     let admin = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = admin.local_addr().expect("an address");
     let lifecycle = Lifecycle::new();
-    App::start(config.clone(), Clock::system(), public, admin, &lifecycle).await.expect("started");
-    (lifecycle, address)
+    let tls = match &config.tls {
+        Some(tls) => Some(TcpListener::bind(tls.listen).await.expect("a port")),
+        None => None,
+    };
+    let tls_address = tls.as_ref().map(|listener| listener.local_addr().expect("an address"));
+    let listeners = Listeners { public, tls, admin };
+    App::start(config.clone(), Clock::system(), listeners, &lifecycle).await.expect("started");
+    (lifecycle, address, tls_address)
 }
 
 /// Navigates like a browser and keeps the cookies of one host.
