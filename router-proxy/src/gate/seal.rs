@@ -23,14 +23,15 @@ impl std::fmt::Debug for Seal {
 }
 
 impl Seal {
-    /// Reads the key, or makes one at the first start (0600). Blocking.
+    /// Reads the key, or makes one at the first start (0600). Two processes that start at once have the same key: the
+    /// one of whoever was first. Blocking.
     pub(crate) fn open_or_create(path: &Path) -> io::Result<Self> {
         let key = match std::fs::read(path) {
             Ok(bytes) => Secret::new(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let bytes = Secret::new(random_bytes::<KEY_LEN>().to_vec());
-                service_kit::atomic_file::write(path, bytes.expose(), 0o600)?;
-                bytes
+                let is_first = service_kit::atomic_file::write_new(path, bytes.expose(), 0o600)?;
+                if is_first { bytes } else { Secret::new(std::fs::read(path)?) }
             }
             Err(error) => return Err(error),
         };
@@ -84,6 +85,21 @@ mod tests {
         let mut bytes = URL_SAFE_NO_PAD.decode(&sealed).expect("base64");
         bytes[NONCE_LEN] ^= 1;
         assert_eq!(again.open("alice", &URL_SAFE_NO_PAD.encode(bytes)), None);
+    }
+
+    #[test]
+    fn routers_that_start_at_once_have_one_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = &folder.path().join("seal.key");
+        let seals: Vec<Seal> = std::thread::scope(|scope| {
+            let openers: Vec<_> =
+                (0..8).map(|_| scope.spawn(move || Seal::open_or_create(path).expect("a key"))).collect();
+            openers.into_iter().map(|opener| opener.join().expect("no panic")).collect()
+        });
+        let sealed = seals[0].seal("alice", b"text").expect("sealed");
+        for seal in &seals {
+            assert_eq!(seal.open("alice", &sealed).expect("opened"), b"text");
+        }
     }
 
     #[test]
