@@ -17,10 +17,11 @@ use tokio_util::sync::CancellationToken;
 use crate::activity;
 use crate::config::Config;
 use crate::gate::Gate;
+use crate::handover::{self, Sockets};
 use crate::listeners::Listeners;
 use crate::metrics::RouterMetrics;
 use crate::pages::Pages;
-use crate::proxy::{Router, accept};
+use crate::proxy::{Drain, Router, accept};
 use crate::routes::{RouteFiles, RouteTable, follow, watch};
 use crate::tls::{self, CertificateFiles, TlsFront};
 
@@ -33,7 +34,8 @@ const SWEEPS_PER_CACHE_SWEEP: u32 = 12;
 pub struct App;
 
 impl App {
-    /// Starts the router on its listeners. Routes that are on disk are served from the first request on.
+    /// Starts the router on its listeners. Routes that are on disk are served from the first request on. Where another
+    /// router has lent its sockets, this one waits until it is ready, serves, and sends the other one away.
     pub async fn start(
         config: Config,
         clock: Clock,
@@ -46,6 +48,8 @@ impl App {
                  put TLS in front for anything but a trial"
             );
         }
+        let sockets = Sockets::of(listeners.all())
+            .map_err(|error| StartError::Other(format!("the listening sockets cannot be kept: {error}")))?;
         let (health, metrics) = (Health::new(), Metrics::new());
         let router_metrics = RouterMetrics::new(&metrics);
         let router = build(config, clock, (&health, &router_metrics), lifecycle)?;
@@ -53,12 +57,20 @@ impl App {
         router.gate.start(lifecycle);
         start_tasks(&router, lifecycle);
         let front = start_tls(&router, &health, lifecycle).await?;
+        if let Some(predecessor) = &listeners.predecessor {
+            let limit = router.config.timeouts.take_over;
+            predecessor.wait_until_ready(&health, limit, lifecycle.stopping()).await?;
+        }
         let pages = AdminRouter::new().merge(health.router()).merge(metrics.router());
         server::serve(lifecycle, "admin", listeners.admin, server::layers(pages, &metrics, ADMIN_BODY_LIMIT));
         if let (Some(listener), Some(front)) = (listeners.tls, front) {
             lifecycle.spawn_critical("tls", accept(Arc::clone(&router), listener, Some(front)));
         }
-        lifecycle.spawn_critical("router", accept(router, listeners.public, None));
+        lifecycle.spawn_critical("router", accept(Arc::clone(&router), listeners.public, None));
+        if let Some(predecessor) = listeners.predecessor {
+            predecessor.dismiss().await;
+        }
+        lifecycle.spawn_critical("handover", handover::offer(router, sockets));
         Ok(())
     }
 }
@@ -81,6 +93,7 @@ fn build(
         metrics: shared.1.clone(),
         clock,
         lifecycle: lifecycle.clone(),
+        drain: Drain::new(lifecycle.stopping()),
         stop_streams: CancellationToken::new(),
         config,
     }))

@@ -9,6 +9,7 @@ pub mod config;
 mod error;
 mod gate;
 mod guard;
+mod handover;
 pub mod healthcheck;
 pub mod limits;
 mod listeners;

@@ -65,6 +65,10 @@ pub struct Timeouts {
     pub rescan: Duration,
     /// Between two activity reports.
     pub activity: Duration,
+    /// A router that takes over from another one must be ready within this time.
+    pub take_over: Duration,
+    /// After a hand-over, connections of clients that are idle stay open for this long.
+    pub linger: Duration,
     /// After a stop, event streams may run on for this long.
     pub stream_drain: Duration,
 }
@@ -87,6 +91,8 @@ impl Default for Timeouts {
             news_wait: Duration::from_secs(25),
             rescan: Duration::from_secs(30),
             activity: Duration::from_secs(10),
+            take_over: Duration::from_secs(30),
+            linger: Duration::from_secs(5),
             stream_drain: Duration::from_secs(10),
         }
     }

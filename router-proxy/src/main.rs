@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     service_kit::telemetry::init_buffered();
     service_kit::lifecycle::run("router-proxy", DRAIN, |lifecycle| async move {
         let config = Config::from_env(&mut EnvReader::from_process()).map_err(StartError::Config)?;
-        let listeners = Listeners::bind(&config).await?;
+        let listeners = Listeners::open(&config).await?;
         App::start(config, Clock::system(), listeners, &lifecycle).await
     })
 }

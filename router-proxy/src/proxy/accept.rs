@@ -4,13 +4,15 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use http::{Request, Version};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -26,15 +28,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const H2_PING_EVERY: Duration = Duration::from_secs(30);
 const H2_STREAMS: u32 = 128;
 
-/// Serves a public listener, with TLS where there is a `front`, until a stop, then drains.
+/// Serves a public listener, with TLS where there is a `front`, until the router leaves, then drains.
 pub(crate) async fn accept(
     router: Arc<Router>,
     listener: TcpListener,
     front: Option<Arc<TlsFront>>,
 ) -> Result<(), String> {
-    let stopping = router.lifecycle.stopping();
+    let (leaving, stopping) = (router.drain.leaving(), router.lifecycle.stopping());
     let aborting = router.lifecycle.aborting();
-    let graceful = GracefulShutdown::new();
     let builder = builder();
     loop {
         let (stream, peer) = tokio::select! {
@@ -46,26 +47,20 @@ pub(crate) async fn accept(
                     continue;
                 }
             },
-            () = stopping.cancelled() => break,
+            () = leaving.cancelled() => break,
         };
         prepare(&stream);
-        let server = Server { builder: builder.clone(), watcher: graceful.watcher() };
-        let serving = open(Arc::clone(&router), stream, peer, front.clone(), server);
+        let serving = open(Arc::clone(&router), stream, peer, front.clone(), builder.clone());
         let aborting = aborting.clone();
         // The drain below waits for every one of these.
-        tokio::spawn(async move {
+        router.drain.spawn(async move {
             tokio::select! { () = serving => (), () = aborting.cancelled() => () }
         });
     }
     drop(listener);
-    graceful.shutdown().await;
+    stopping.cancelled().await;
+    router.drain.all_closed().await;
     Ok(())
-}
-
-/// What drives one connection.
-struct Server {
-    builder: auto::Builder<TokioExecutor>,
-    watcher: Watcher,
 }
 
 /// One client's connection until its end: what stands before HTTP, then that.
@@ -74,7 +69,7 @@ async fn open(
     mut stream: TcpStream,
     peer: SocketAddr,
     front: Option<Arc<TlsFront>>,
-    server: Server,
+    builder: auto::Builder<TokioExecutor>,
 ) {
     let (config, mut read) = (&router.config, BytesMut::new());
     let mut address = peer;
@@ -89,12 +84,12 @@ async fn open(
     }
     let Some(front) = front else {
         let client = Client { address, certificate: None };
-        return serve(router, (stream, read), client, server).await;
+        return serve(router, (stream, read), client, builder).await;
     };
     match front.handshake(Replay::new(stream, read), config.timeouts.tls_handshake).await {
         Ok((stream, certificate)) => {
             let client = Client { address, certificate: Some(certificate) };
-            serve(router, (stream, BytesMut::new()), client, server).await;
+            serve(router, (stream, BytesMut::new()), client, builder).await;
         }
         Err(error) => tracing::debug!(%address, %error, "a TLS connection was not made"),
     }
@@ -105,17 +100,22 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     router: Arc<Router>,
     (stream, read): (S, BytesMut),
     client: Client,
-    Server { builder, watcher }: Server,
+    builder: auto::Builder<TokioExecutor>,
 ) {
     let state = Arc::new(ConnectionState::default());
     let io = GuardedIo::new(stream, read, Arc::clone(&state), &router.config.timeouts);
-    let service = service_fn(move |request| {
+    let is_http2 = Arc::new(AtomicBool::new(false));
+    let (serving, version) = (Arc::clone(&router), Arc::clone(&is_http2));
+    let service = service_fn(move |request: Request<Incoming>| {
+        if request.version() == Version::HTTP_2 {
+            version.store(true, Ordering::Relaxed);
+        }
         // Asked now and not when the future runs: by then hyper may have read ahead to the next request.
         let fault = state.fault();
-        Arc::clone(&router).serve((Arc::clone(&state), fault), client.clone(), request)
+        Arc::clone(&serving).serve((Arc::clone(&state), fault), client.clone(), request)
     });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service).into_owned();
-    if let Err(error) = watcher.watch(connection).await {
+    if let Err(error) = router.drain.drive(connection, &is_http2).await {
         tracing::debug!(%error, "a client's connection ended early");
     }
 }

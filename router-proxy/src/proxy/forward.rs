@@ -233,7 +233,7 @@ impl Router {
             meter: Meter::new(Arc::clone(&passage.route.activity), self.clock.clone()),
             retired: passage.upstream.retired(),
             guard,
-            stopping: self.lifecycle.stopping(),
+            stopping: self.drain.leaving(),
             idle: self.config.timeouts.stream_idle,
         };
         self.lifecycle.spawn("tunnel", tunnel.run());

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use control_api::deploy_client::DeployClient;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use service_kit::clock::Clock;
 use service_kit::lifecycle::Lifecycle;
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer_body::{AnswerBody, Held};
 use super::client::Client;
+use super::drain::Drain;
 use super::request_log::RequestLog;
 use crate::config::Config;
 use crate::error::Refusal;
@@ -36,6 +37,7 @@ pub(crate) struct Router {
     pub(crate) metrics: RouterMetrics,
     pub(crate) clock: Clock,
     pub(crate) lifecycle: Lifecycle,
+    pub(crate) drain: Drain,
     /// Cancelled some time after a stop: streams without an end are ended.
     pub(crate) stop_streams: CancellationToken,
 }
@@ -61,6 +63,7 @@ impl Router {
         let value = HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("invalid"));
         let address = self.config.trusted.client(client.address, request.headers());
         let log = RequestLog::new(&id, request.method(), request.uri().path(), address, &self.metrics);
+        let is_http1 = request.version() <= Version::HTTP_11;
         let context = Context {
             kind: Kind::of(request.method(), request.version(), request.headers()),
             request_id: value.clone(),
@@ -75,7 +78,9 @@ impl Router {
             }
         })
         .await;
-        if fault.is_some() {
+        let is_last =
+            is_http1 && self.drain.has_left() && response.status() != StatusCode::SWITCHING_PROTOCOLS;
+        if fault.is_some() || is_last {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response.headers_mut().insert(request_id::HEADER, value);

@@ -3,12 +3,14 @@
 mod accept;
 mod answer_body;
 mod client;
+mod drain;
 mod forward;
 mod handle;
 mod request_log;
 mod tunnel;
 
 pub(crate) use accept::accept;
+pub(crate) use drain::Drain;
 pub(crate) use handle::Router;
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use router_proxy::{App, Listeners};
 use serde_json::{Value, json};
 use service_kit::client_addr::TrustedProxies;
 use service_kit::clock::Clock;
-use service_kit::lifecycle::Lifecycle;
+use service_kit::lifecycle::{Lifecycle, StartError};
 use service_kit::secret::Secret;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -119,6 +119,32 @@ impl World {
         (self.lifecycle, self.admin, self.tls) = launch(&self.config, public).await;
     }
 
+    /// A second router on the same folders and addresses takes the place of the first, whose lifecycle is answered.
+    pub(crate) async fn replace(&mut self) -> Lifecycle {
+        self.try_replace().await.expect("a successor")
+    }
+
+    pub(crate) async fn try_replace(&mut self) -> Result<Lifecycle, StartError> {
+        let mut config = self.config.clone();
+        config.admin_listen = self.admin;
+        if let (Some(tls), Some(address)) = (&mut config.tls, self.tls) {
+            tls.listen = address;
+        }
+        let lifecycle = Lifecycle::new();
+        let listeners = Listeners::open(&config).await?;
+        match App::start(config, Clock::system(), listeners, &lifecycle).await {
+            Ok(()) => Ok(std::mem::replace(&mut self.lifecycle, lifecycle)),
+            Err(error) => {
+                lifecycle.stop();
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn handover_socket(&self) -> PathBuf {
+        self.folder.path().join("state/handover.sock")
+    }
+
     /// Asks to stop and waits.
     pub(crate) async fn stop(&self) -> bool {
         self.lifecycle.stop();
@@ -212,7 +238,7 @@ async fn launch(config: &Config, public: TcpListener) -> (Lifecycle, SocketAddr,
         None => None,
     };
     let tls_address = tls.as_ref().map(|listener| listener.local_addr().expect("an address"));
-    let listeners = Listeners { public, tls, admin };
+    let listeners = Listeners::new(public, tls, admin);
     App::start(config.clone(), Clock::system(), listeners, &lifecycle).await.expect("started");
     (lifecycle, address, tls_address)
 }

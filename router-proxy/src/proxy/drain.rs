@@ -1,0 +1,83 @@
+//! How client connections end when the router leaves. On a stop, those that are idle are closed and those that are
+//! busy end with their answer. After a hand-over there is time to do it without a loss: a client of HTTP/1.1 may send a
+//! request at the very moment when its idle connection is closed, so that such a connection stays open until its next
+//! answer says `Connection: close`, or until the stop. HTTP/2 has GOAWAY, which loses nothing.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hyper_util::server::graceful::GracefulConnection;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The way out, and all connections that must take it.
+pub(crate) struct Drain {
+    /// Cancelled by a hand-over, or by a stop.
+    leaving: CancellationToken,
+    stopping: CancellationToken,
+    /// Asked with every answer: cheaper than the token. Not set by a stop, of which hyper tells the clients itself.
+    has_left: AtomicBool,
+    connections: TaskTracker,
+}
+
+impl Drain {
+    pub(crate) fn new(stopping: CancellationToken) -> Self {
+        Self {
+            leaving: stopping.child_token(),
+            stopping,
+            has_left: AtomicBool::new(false),
+            connections: TaskTracker::new(),
+        }
+    }
+
+    /// Another router has taken over.
+    pub(crate) fn leave(&self) {
+        self.has_left.store(true, Ordering::Relaxed);
+        self.leaving.cancel();
+    }
+
+    /// Cancelled when no new connection is to be accepted and tunnels are to end.
+    pub(crate) fn leaving(&self) -> CancellationToken {
+        self.leaving.clone()
+    }
+
+    /// Whether the next answer is the last one of its connection.
+    pub(super) fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Relaxed)
+    }
+
+    /// Runs the task of a connection.
+    pub(super) fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static) {
+        self.connections.spawn(connection);
+    }
+
+    /// Waits until no connection is left; for when no new one comes.
+    pub(crate) async fn all_closed(&self) {
+        self.connections.close();
+        self.connections.wait().await;
+    }
+
+    /// Drives a connection to its end.
+    pub(super) async fn drive<C: GracefulConnection>(
+        &self,
+        connection: C,
+        is_http2: &AtomicBool,
+    ) -> Result<(), C::Error> {
+        let mut connection = pin!(connection);
+        // Of this connection's own, because it is looked at whenever the connection moves: no lock is shared.
+        let leaving = self.leaving.child_token();
+        let told = async {
+            leaving.cancelled().await;
+            if !is_http2.load(Ordering::Relaxed) {
+                self.stopping.cancelled().await;
+            }
+        };
+        tokio::select! {
+            outcome = connection.as_mut() => return outcome,
+            () = told => (),
+        }
+        connection.as_mut().graceful_shutdown();
+        connection.await
+    }
+}
