@@ -5,6 +5,7 @@ mod answer_body;
 mod client;
 mod drain;
 mod forward;
+mod frames;
 mod handle;
 mod request_log;
 mod tunnel;

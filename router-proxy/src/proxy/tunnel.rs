@@ -12,14 +12,17 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::answer_body::Held;
+use super::frames::{Frames, RESTART};
 use crate::activity::Meter;
 use crate::gate::StreamGuard;
 use crate::metrics::TunnelCount;
 use crate::upstream::Lease;
 
 const BUFFER: usize = 16 * 1024;
-/// What one side may still say after the other has ended.
+/// What one side may still say after the other has ended, or the router has said that it leaves.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Time for the frame under way to end, for ours, and for the last words.
+const TOLD: Duration = Duration::from_secs(4);
 
 /// One tunnel with all that it holds.
 pub(super) struct Tunnel {
@@ -43,12 +46,13 @@ impl Tunnel {
         let (retired, stopping) = (self.retired.clone(), self.stopping.clone());
         let outcome = tokio::select! {
             outcome = self.pump() => match outcome {
+                Ok(()) if stopping.is_cancelled() => "router stops",
                 Ok(()) => "ok",
                 Err(_) => "broke off",
             },
             () = closed.cancelled() => "signed out",
             () = retired.cancelled() => "container replaced",
-            () = stopping.cancelled() => "router stops",
+            () = async { stopping.cancelled().await; tokio::time::sleep(TOLD).await } => "router stops",
         };
         self.held.log.outcome = outcome;
         // Explicit, because each of them is held for exactly as long as the tunnel.
@@ -70,7 +74,7 @@ impl Tunnel {
         let (up, down) = (AtomicU64::new(0), AtomicU64::new(0));
         let both = async {
             let upward = copy(client_read, server_write, &up, touch);
-            let downward = copy(server_read, client_write, &down, touch);
+            let downward = copy_to_client(server_read, client_write, &down, touch, &self.stopping);
             tokio::pin!(upward, downward);
             // A WebSocket has no half-closed state: when one side has ended, the other gets a moment.
             tokio::select! {
@@ -89,6 +93,35 @@ impl Tunnel {
         self.held.log.bytes_in = up.into_inner();
         self.held.log.bytes_out = down.into_inner();
         outcome
+    }
+}
+
+/// The same to the client, which is told in between two frames when the router leaves.
+async fn copy_to_client(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    total: &AtomicU64,
+    touch: impl Fn(),
+    leaving: &CancellationToken,
+) -> io::Result<()> {
+    let (mut buffer, mut frames) = (vec![0_u8; BUFFER], Frames::default());
+    loop {
+        let n = tokio::select! {
+            n = from.read(&mut buffer) => n?,
+            () = leaving.cancelled(), if frames.takes_another() => {
+                to.write_all(&RESTART).await?;
+                0
+            }
+        };
+        if n == 0 {
+            to.shutdown().await?;
+            return Ok(());
+        }
+        touch();
+        frames.pass(&buffer[..n]);
+        to.write_all(&buffer[..n]).await?;
+        to.flush().await?;
+        total.fetch_add(n as u64, Ordering::Relaxed);
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::instances::Instance;
 use crate::raw::statuses;
@@ -127,7 +128,7 @@ async fn open_socket(world: &World) -> Option<WebSocketStream<TcpStream>> {
 }
 
 #[tokio::test]
-async fn a_websocket_is_closed_and_opens_again_at_the_new_router() {
+async fn a_websocket_is_told_and_opens_again_at_the_new_router() {
     let (mut world, _app) = open_world().await;
     let (address, _) = crate::websocket::echo_server().await;
     let mut route = world.alice_route(address);
@@ -139,8 +140,9 @@ async fn a_websocket_is_closed_and_opens_again_at_the_new_router() {
     socket.send(Message::text("one")).await.expect("sent");
     assert_eq!(socket.next().await.expect("a message").expect("whole"), Message::text("one"));
     let old = world.replace().await;
-    let end = tokio::time::timeout(Duration::from_secs(5), socket.next()).await.expect("closed");
-    assert!(matches!(end, None | Some(Ok(Message::Close(_)) | Err(_))), "{end:?}");
+    let told = tokio::time::timeout(Duration::from_secs(5), socket.next()).await.expect("told");
+    let told = told.expect("a message").expect("whole");
+    assert!(matches!(&told, Message::Close(Some(frame)) if frame.code == CloseCode::Restart), "{told:?}");
     let mut socket = open_socket(&world).await.expect("open");
     socket.send(Message::text("two")).await.expect("sent");
     assert_eq!(socket.next().await.expect("a message").expect("whole"), Message::text("two"));

@@ -8,6 +8,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async, client_async};
 
@@ -122,6 +123,8 @@ async fn a_revocation_a_new_generation_and_a_stop_each_close_the_tunnel() {
 
     let mut three = connect(&world, &[("cookie", &cookie), ("origin", &origin)]).await.expect("open");
     world.ask_to_stop();
+    let told = three.next().await.expect("a message").expect("whole");
+    assert!(matches!(&told, Message::Close(Some(frame)) if frame.code == CloseCode::Restart), "{told:?}");
     assert!(is_closed_soon(&mut three).await);
     assert!(world.stop().await);
 }
