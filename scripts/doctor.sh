@@ -132,16 +132,6 @@ examine_control() {
 # host's network does not allow.
 one_off() { compose run --rm --no-deps -T deploy-control "$@" </dev/null; }
 
-# quietly COMMAND...: its output is shown only where it fails.
-quietly() {
-  local log status=0
-  log="$(mktemp)"
-  "$@" >"$log" 2>&1 || status=$?
-  [[ $status -eq 0 ]] || cat "$log" >&2
-  rm -f -- "$log"
-  return "$status"
-}
-
 # Ends the script where nothing was rebuilt. Where some things were left out, that is a finding.
 rebuild() {
   local status=0 ran='' container

@@ -12,6 +12,8 @@
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=lib/router.sh
+source "$CHECKOUT/scripts/lib/router.sh"
 
 parse_options() {
   PURGE='' YES='' KEEP_IMAGES=''
@@ -36,6 +38,7 @@ stop_control_plane() {
     die "the control plane could not be stopped"
   fi
   rm -f -- "$log"
+  remove_interim_router
   ok "the control plane is stopped"
 }
 

@@ -50,6 +50,16 @@ confirm() {
   [[ $answer == yes ]]
 }
 
+# quietly COMMAND...: its output is shown only where it fails.
+quietly() {
+  local log status=0
+  log="$(mktemp)"
+  "$@" >"$log" 2>&1 || status=$?
+  [[ $status -eq 0 ]] || cat "$log" >&2
+  rm -f -- "$log"
+  return "$status"
+}
+
 is_root() { [[ $EUID -eq 0 ]]; }
 
 require_root() {
@@ -199,7 +209,7 @@ compose() {
   ! docker compose version >/dev/null 2>&1 || program=(docker compose)
   export PROJECT_ROOT BEAVER_INSTALLATION BEAVER_IMAGE_TAG BEAVER_PROXY_CONTAINER_NAME ROUTER_TLS_DIR
   DOCKER_SOCKET_GID="$(stat -Lc %g /var/run/docker.sock)" \
-    "${program[@]}" --project-name "$BEAVER_INSTALLATION" --file "$CHECKOUT/ops/compose.yaml" "$@"
+    "${program[@]}" --project-name "${COMPOSE_PROJECT:-$BEAVER_INSTALLATION}" --file "$CHECKOUT/ops/compose.yaml" "$@"
 }
 
 # container_of SERVICE: the name of its container.

@@ -24,6 +24,8 @@ source "$CHECKOUT/scripts/lib/host-checks.sh"
 source "$CHECKOUT/scripts/lib/service-env.sh"
 # shellcheck source=lib/health.sh
 source "$CHECKOUT/scripts/lib/health.sh"
+# shellcheck source=lib/router.sh
+source "$CHECKOUT/scripts/lib/router.sh"
 
 ISOLATION_SECONDS=45
 
@@ -210,6 +212,12 @@ main() {
   step "Starting the control plane"
   start_services docker-guard
   wait_ready docker-guard
+  if router_is_outdated; then
+    # A new router may need what a new authz-service can do.
+    start_services authz-service deploy-control
+    wait_ready authz-service
+    replace_router || warn "the router is restarted instead: connections are refused for a moment"
+  fi
   start_services
   for service in "${SERVICES[@]:1}"; do
     if [[ $service == deploy-control ]]; then wait_isolated; else wait_ready "$service"; fi

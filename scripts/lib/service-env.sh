@@ -65,9 +65,10 @@ service_env() {
   esac
 }
 
-# Writes all files; one that would not change is left alone.
+# Writes all files; one that would not change is left alone. CHANGED_ENV has the services of the others.
 write_service_env() {
   local service file text
+  CHANGED_ENV=()
   install -d -m 0700 "$RUNTIME/env"
   for service in "${SERVICES[@]}"; do
     file="$RUNTIME/env/$service.env"
@@ -75,6 +76,8 @@ write_service_env() {
     [[ ! -f $file || $text != "$(<"$file")" ]] || continue
     (umask 077 && printf '%s\n' "$text" >"$file.new")
     mv -f "$file.new" "$file"
+    # shellcheck disable=SC2034 # up.sh reads it, by way of lib/router.sh
+    CHANGED_ENV+=("$service")
     say "wrote ${file#"$PROJECT_ROOT/"}"
   done
 }
