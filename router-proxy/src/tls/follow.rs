@@ -116,3 +116,50 @@ fn check(files: &CertificateFiles, unreadable: Option<&std::io::Error>, now_secs
     }));
     if reasons.is_empty() { Check::Ok } else { Check::Warning(reasons.join("; ")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, KeyPair};
+
+    /// 1 January 2030.
+    const END: i64 = 1_893_456_000;
+
+    #[test]
+    fn the_end_of_a_certificate_is_told_in_time() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut files = CertificateFiles::new(folder.path().to_owned());
+        let said = |files: &mut CertificateFiles, now: i64| {
+            files.scan(now).expect("scanned");
+            match check(files, None, now) {
+                Check::Ok => "ok".to_owned(),
+                Check::Warning(reason) => reason,
+                Check::Failing(reason) => panic!("plain clients are served all the same: {reason}"),
+            }
+        };
+        assert!(said(&mut files, 0).contains("no usable certificate"));
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(["alice.example.com".to_owned()]).expect("parameters");
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2030, 1, 1);
+        let chain = params.self_signed(&key).expect("a certificate").pem();
+        std::fs::write(folder.path().join("a.crt"), chain).expect("written");
+        let key_file = folder.path().join("a.key");
+        std::fs::write(&key_file, key.serialize_pem()).expect("written");
+        let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode;
+        std::fs::set_permissions(&key_file, mode(0o640)).expect("set");
+        for (now, expected) in [
+            (END - EXPIRES_SOON_SECS, "ok"),
+            (END - EXPIRES_SOON_SECS + 1, "expires in 13 day(s)"),
+            (END - DAY_SECS / 2, "expires in 0 day(s)"),
+            (END, "a has expired"),
+        ] {
+            let said = said(&mut files, now);
+            assert!(said.contains(expected), "{said} instead of {expected}");
+        }
+        std::fs::set_permissions(&key_file, mode(0o644)).expect("set");
+        assert!(said(&mut files, END - EXPIRES_SOON_SECS).contains("key of a may be read by everybody"));
+        let gone = check(&files, Some(&std::io::ErrorKind::NotFound.into()), END - EXPIRES_SOON_SECS);
+        assert!(matches!(gone, Check::Warning(reason) if reason.contains("cannot be read")));
+    }
+}
