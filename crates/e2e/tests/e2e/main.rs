@@ -14,6 +14,7 @@ mod faults;
 mod hardening;
 mod isolation;
 mod lifecycle;
+mod replace;
 mod scripts;
 mod sleep;
 mod upgrade;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         lifecycle::a_sleeper_wakes_at_the_next_request,
         lifecycle::a_stopped_instance_says_so_until_it_is_started,
         lifecycle::an_upgrade_keeps_the_data_and_a_broken_one_goes_back,
+        replace::the_router_is_replaced_under_load_and_no_request_fails,
         upgrade::an_upgrade_under_load_fails_no_request,
         lifecycle::a_container_removed_behind_our_back_comes_back,
         lifecycle::a_missing_image_is_told_and_the_order_waits,

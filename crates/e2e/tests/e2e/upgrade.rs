@@ -18,14 +18,14 @@ const LIMIT: Duration = Duration::from_mins(1);
 const PACE: Duration = Duration::from_millis(20);
 
 /// Calls of alice's page, each on its own, counted by what was answered.
-struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     good: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<BTreeMap<String, usize>>,
 }
 
 impl Load {
-    fn start(visitor: Visitor, url: String) -> Self {
+    pub(crate) fn start(visitor: Visitor, url: String) -> Self {
         let (stop, good) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let (stop_seen, count) = (Arc::clone(&stop), Arc::clone(&good));
         let task = tokio::spawn(async move {
@@ -48,7 +48,7 @@ impl Load {
     }
 
     /// Waits until `more` further calls were answered well.
-    async fn wait_good(&self, more: usize) -> Outcome {
+    pub(crate) async fn wait_good(&self, more: usize) -> Outcome {
         let goal = self.good.load(Ordering::SeqCst) + more;
         until("calls to be answered", LIMIT, async || {
             Ok((self.good.load(Ordering::SeqCst) >= goal).then_some(()))
@@ -57,7 +57,7 @@ impl Load {
     }
 
     /// Ends it and answers what went wrong, and how often.
-    async fn end(self) -> Outcome<BTreeMap<String, usize>> {
+    pub(crate) async fn end(self) -> Outcome<BTreeMap<String, usize>> {
         self.stop.store(true, Ordering::SeqCst);
         Ok(self.task.await?)
     }
