@@ -23,7 +23,8 @@ use crate::raw::statuses;
 use crate::world::{World, eventually};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: alice.localhost\r\n\r\n";
-const LINGER: Duration = Duration::from_millis(500);
+/// Enough for a busy machine to send one more request.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Alice's app, open to everybody, behind a router that offers its sockets.
 async fn open_world() -> (World, Instance) {
