@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
+use control_api::api_keys::MAX_API_KEYS;
 use control_api::codes;
 use http::{HeaderValue, StatusCode, header};
 use service_kit::problem::Problem;
@@ -70,6 +71,8 @@ pub(crate) enum Error {
     TokenMissing,
     #[error("the code or token is unknown, used or expired")]
     CodeInvalid,
+    #[error("the account has all the API keys that it may have")]
+    TooManyKeys,
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
     #[error("{0}")]
@@ -112,6 +115,9 @@ impl Error {
             Self::CodeInvalid => {
                 problem(400, codes::CODE_INVALID, "The code or token is unknown, used or expired")
             }
+            Self::TooManyKeys => problem(409, codes::TOO_MANY_KEYS, "Too many API keys").detail(format!(
+                "An account may have {MAX_API_KEYS} keys. Revoke one that is not needed any more."
+            )),
             Self::Database(error) => database(&error),
             Self::Internal(error) => {
                 tracing::error!(error, request_id = service_kit::request_id::current(), "a request failed");

@@ -4,6 +4,7 @@
 //! that no other service reads.
 
 mod accounts;
+mod api_keys;
 mod app;
 mod audit;
 mod authz;

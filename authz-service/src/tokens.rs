@@ -2,11 +2,13 @@
 //! All are `EdDSA` with `kid` and `typ`. Verification takes the algorithm from here and the key from the
 //! published ones; whatever else a header says (`jku`, `jwk`, `alg`) is not asked.
 
+use control_api::api_keys::ApiKeyScope;
+use control_api::authz::UserView;
 use control_api::claims::{
     ACCESS_TOKEN_TYPE, APP_TOKEN_TYPE, ASSERTION_TYPE, AppTokenClaims, AssertionClaims, LEEWAY_SECS,
     TOKEN_LIFETIME_SECS,
 };
-use control_api::ids::InstanceId;
+use control_api::ids::{InstanceId, SessionId};
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode};
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
@@ -38,6 +40,11 @@ pub(crate) struct AccessTokenClaims {
     pub(crate) jti: String,
 }
 
+/// Scopes as they are stored and signed: separated by spaces (RFC 6749, section 3.3).
+pub(crate) fn words(scopes: &[ApiKeyScope]) -> String {
+    scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")
+}
+
 impl Keys {
     /// App token and assertion. They expire with the session where that ends sooner.
     pub(crate) fn issue(
@@ -56,22 +63,36 @@ impl Keys {
             iat,
             exp,
         };
-        let assertion = AssertionClaims {
+        Ok(Issued {
+            app_token: self.sign(APP_TOKEN_TYPE, &app)?,
+            assertion: self.assertion(&session.user(), instance_id, (session.sid, None), (iat, exp))?,
+            expires_at: exp,
+        })
+    }
+
+    /// What tells an instance who it is; `root` is what it hangs on and, for an API key, what that may do.
+    /// `iat` and `exp` are seconds since 1970.
+    pub(crate) fn assertion(
+        &self,
+        user: &UserView,
+        instance_id: InstanceId,
+        root: (SessionId, Option<&[ApiKeyScope]>),
+        (iat, exp): (i64, i64),
+    ) -> Result<String, Error> {
+        let (sid, scopes) = root;
+        let claims = AssertionClaims {
             iss: self.issuer.clone(),
             aud: instance_id,
-            sub: session.user_id,
-            sid: session.sid,
-            preferred_username: session.username.to_string(),
-            email: session.email.clone(),
+            sub: user.user_id,
+            sid,
+            scope: scopes.map(words),
+            preferred_username: user.username.to_string(),
+            email: user.email.clone(),
             iat,
             exp,
             jti: Ulid::generate().to_string(),
         };
-        Ok(Issued {
-            app_token: self.sign(APP_TOKEN_TYPE, &app)?,
-            assertion: self.sign(ASSERTION_TYPE, &assertion)?,
-            expires_at: exp,
-        })
+        self.sign(ASSERTION_TYPE, &claims)
     }
 
     /// An access token of a client.

@@ -1,6 +1,7 @@
 //! The HTTP surface: which routes there are, who may call them, and the layers around them. Routes are added
 //! through [`service_kit::routes`], which remembers them, so that a test can hold them against the `OpenAPI` document.
 
+mod api_keys;
 mod extract;
 mod instance_facing;
 mod internal;
@@ -30,7 +31,7 @@ fn every_route(authz: &Shared) -> Routes {
     let internal = Gate::new(authz.config.internal_token.clone(), INTERNAL_HINT);
     let router = Gate::new(authz.config.router_token.clone(), ROUTER_HINT);
     Routes::default()
-        .merge(portal::routes().merge(internal::routes()).behind(internal))
+        .merge(portal::routes().merge(api_keys::routes()).merge(internal::routes()).behind(internal))
         .merge(router_facing::routes().behind(router))
         .merge(instance_facing::routes())
         .get("/api/openapi.json", openapi::serve)
@@ -73,6 +74,7 @@ mod tests {
     #[test]
     fn the_openapi_document_has_every_route_and_no_other() {
         let routes: BTreeSet<(String, String)> = portal::routes()
+            .merge(api_keys::routes())
             .merge(internal::routes())
             .merge(router_facing::routes())
             .merge(instance_facing::routes())

@@ -7,7 +7,7 @@ use http::header;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use super::{instance_facing, internal, portal, router_facing};
+use super::{api_keys, instance_facing, internal, portal, router_facing};
 use crate::error::Error;
 
 /// A problem (RFC 9457), as `application/problem+json`.
@@ -50,6 +50,9 @@ pub(super) struct TokenForm {
         portal::logout,
         portal::provisioning,
         portal::hand_off,
+        api_keys::create,
+        api_keys::list,
+        api_keys::revoke,
         internal::create_account,
         internal::accounts,
         internal::approve,
@@ -60,6 +63,7 @@ pub(super) struct TokenForm {
         router_facing::redeem,
         router_facing::renew,
         router_facing::logout,
+        router_facing::introspect_api_key,
         router_facing::revocations,
         instance_facing::discovery,
         instance_facing::jwks,

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use control_api::api_keys::{ApiKeyIntrospection, IntrospectApiKeyRequest};
 use control_api::authz::{AppTokenRequest, RedeemRequest, Revocations, RevocationsQuery, TokenSet};
 use http::StatusCode;
 
@@ -16,6 +17,7 @@ pub(super) fn routes() -> Routes {
         .post("/router/redeem", redeem)
         .post("/router/renew", renew)
         .post("/router/logout", logout)
+        .post("/router/api-key", introspect_api_key)
         .get("/router/revocations", revocations)
 }
 
@@ -59,6 +61,20 @@ pub(super) async fn logout(
     Body(request): Body<AppTokenRequest>,
 ) -> Result<StatusCode, Error> {
     authz.router_logout(&request).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Whether a key opens an instance, and for whom. Counts as use of the key.
+#[utoipa::path(post, path = "/router/api-key", tag = "router", security(("router" = [])),
+    request_body = IntrospectApiKeyRequest,
+    responses(
+        (status = 200, body = ApiKeyIntrospection, description = "Also for a key that does not"),
+        (status = 401, body = ProblemBody),
+    ))]
+pub(super) async fn introspect_api_key(
+    State(authz): State<Shared>,
+    Body(request): Body<IntrospectApiKeyRequest>,
+) -> Result<Json<ApiKeyIntrospection>, Error> {
+    authz.introspect_api_key(&request).await.map(Json)
 }
 
 /// What may not be believed any more; waits until there is news.

@@ -3,6 +3,7 @@
 //! included, so that a crash leaves all of it or nothing.
 
 pub(crate) mod accounts;
+pub(crate) mod api_keys;
 pub(crate) mod audit;
 pub(crate) mod clients;
 pub(crate) mod delays;

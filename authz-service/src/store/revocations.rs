@@ -10,6 +10,7 @@ use super::{Store, parsed};
 pub(crate) enum Kind {
     Session,
     Instance,
+    ApiKey,
 }
 
 impl Kind {
@@ -17,6 +18,7 @@ impl Kind {
         match self {
             Self::Session => "session",
             Self::Instance => "instance",
+            Self::ApiKey => "api_key",
         }
     }
 }
@@ -31,6 +33,7 @@ impl Store {
             .map(|row| {
                 let revoked = match row.kind.as_str() {
                     "session" => Revoked::Session(parsed("id", &row.id)?),
+                    "api_key" => Revoked::ApiKey(parsed("id", &row.id)?),
                     "user" => Revoked::User(parsed("id", &row.id)?),
                     _ => Revoked::Instance(parsed("id", &row.id)?),
                 };
@@ -61,4 +64,30 @@ pub(super) async fn insert(
         .execute(conn)
         .await?;
     Ok(done.last_insert_rowid())
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::SqlitePool;
+
+    /// The router asks for what comes after the number that it knows: a migration must not begin anew.
+    #[tokio::test]
+    async fn the_numbers_go_on_where_they_were_before_api_keys_came() {
+        let pool = SqlitePool::connect("sqlite::memory:").await.expect("a database");
+        let run = async |sql: &'static str| sqlx::raw_sql(sql).execute(&pool).await.expect("done");
+        run(include_str!("../../migrations/0001_identity.sql")).await;
+        run(include_str!("../../migrations/0002_roles.sql")).await;
+        run("INSERT INTO revocations (kind, id, at) VALUES ('session', 'a', 1), ('user', 'b', 2), ('user', 'c', 3)")
+            .await;
+        run("DELETE FROM revocations WHERE seq = 3").await;
+        run(include_str!("../../migrations/0003_api_keys.sql")).await;
+        run("INSERT INTO revocations (kind, id, at) VALUES ('api_key', 'd', 4)").await;
+        let rows: Vec<(i64, String, String)> =
+            sqlx::query_as("SELECT seq, kind, id FROM revocations ORDER BY seq")
+                .fetch_all(&pool)
+                .await
+                .expect("rows");
+        let expected = [(1, "session", "a"), (2, "user", "b"), (4, "api_key", "d")];
+        assert_eq!(rows, expected.map(|(seq, kind, id)| (seq, kind.to_owned(), id.to_owned())));
+    }
 }

@@ -8,6 +8,8 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Well beyond the longest life of a token (10 minutes) that a revocation could still be about.
 const REVOCATION_MS: i64 = 60 * 60 * 1000;
 const INVITE_MS: i64 = 30 * DAY_MS;
+/// A key that is revoked, or has expired for this long, is not shown any more; the audit log has it.
+const API_KEY_MS: i64 = 30 * DAY_MS;
 const NETWORK_MS: i64 = 90 * DAY_MS;
 
 impl Store {
@@ -45,6 +47,7 @@ impl Store {
             .execute(&mut *tx)
             .await?
             .rows_affected();
+        gone += super::api_keys::sweep(&mut tx, now - API_KEY_MS).await?;
         tx.commit().await?;
         Ok(gone)
     }

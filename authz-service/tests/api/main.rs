@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "the helpers of tests fail the test")]
 
 mod accounts;
+mod api_keys;
 mod clients;
 mod handoff;
 mod harness;

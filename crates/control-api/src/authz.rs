@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::ids::{InstanceId, OperationId, SessionId, UserId};
+use crate::ids::{ApiKeyId, InstanceId, OperationId, SessionId, UserId};
 use crate::names::{Slug, Username};
 use crate::wire::WireSecret;
 
@@ -363,6 +363,9 @@ pub enum Revoked {
     User(UserId),
     /// All tokens for an instance issued before the revocation.
     Instance(InstanceId),
+    /// One API key, for good.
+    #[serde(rename = "api_key")]
+    ApiKey(ApiKeyId),
 }
 
 /// One revocation.

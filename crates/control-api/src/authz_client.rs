@@ -9,6 +9,10 @@ use reqwest::Client;
 use service_kit::secret::Secret;
 use url::Url;
 
+use crate::api_keys::{
+    ApiKeyIntrospection, ApiKeyList, CreateApiKeyAnswer, CreateApiKeyRequest, IntrospectApiKeyRequest,
+    RevokeApiKeyRequest,
+};
 use crate::authz::{
     AppTokenRequest, HandoffAnswer, HandoffRequest, LoginAccountAnswer, LoginAccountRequest,
     OrderInstanceRequest, PortalSettings, ProvisioningView, RedeemRequest, RegisterAccountAnswer,
@@ -68,6 +72,21 @@ impl AuthzClient {
         self.0.post("/portal/handoff", body).await
     }
 
+    /// The keys of the session's user.
+    pub async fn api_keys(&self, body: &SessionRequest) -> Result<ApiKeyList, ApiError> {
+        self.0.post("/portal/api-keys/list", body).await
+    }
+
+    /// Makes an API key.
+    pub async fn create_api_key(&self, body: &CreateApiKeyRequest) -> Result<CreateApiKeyAnswer, ApiError> {
+        self.0.post("/portal/api-keys", body).await
+    }
+
+    /// Ends an API key for good.
+    pub async fn revoke_api_key(&self, body: &RevokeApiKeyRequest) -> Result<(), ApiError> {
+        self.0.post_empty("/portal/api-keys/revoke", body).await
+    }
+
     /// A registration token for an instance; tells authz-service the owner.
     pub async fn registration_token(
         &self,
@@ -94,6 +113,14 @@ impl AuthzClient {
     /// Ends the session behind an app token; with the router's token.
     pub async fn router_logout(&self, body: &AppTokenRequest) -> Result<(), ApiError> {
         self.0.post_empty("/router/logout", body).await
+    }
+
+    /// Whether a key opens an instance; with the router's token.
+    pub async fn introspect_api_key(
+        &self,
+        body: &IntrospectApiKeyRequest,
+    ) -> Result<ApiKeyIntrospection, ApiError> {
+        self.0.post("/router/api-key", body).await
     }
 
     /// Waits for revocations; with the router's token.

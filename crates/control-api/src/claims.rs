@@ -58,8 +58,11 @@ pub struct AssertionClaims {
     pub aud: InstanceId,
     /// The user.
     pub sub: UserId,
-    /// The portal session.
+    /// The portal session; with an API key, the key's id, which is a ULID too and never one of a session.
     pub sid: SessionId,
+    /// With an API key: what it may do, separated by spaces. Absent for a person who is signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// The user's name (`OpenID` Connect's claim of that name).
     pub preferred_username: String,
     /// The user's e-mail address.

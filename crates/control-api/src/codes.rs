@@ -44,5 +44,11 @@ pub const DISK_FULL: &str = "urn:beaver:disk-full";
 pub const ADDRESSES_EXHAUSTED: &str = "urn:beaver:addresses-exhausted";
 /// Busy: try again after `Retry-After`. 503.
 pub const BUSY: &str = "urn:beaver:busy";
+/// The account has as many API keys as it may. 409.
+pub const TOO_MANY_KEYS: &str = "urn:beaver:too-many-keys";
+/// The API key is unknown, revoked, expired or for another instance. 401.
+pub const KEY_INVALID: &str = "urn:beaver:key-invalid";
+/// The API key may not do that. 403.
+pub const KEY_SCOPE: &str = "urn:beaver:key-scope";
 /// Something went wrong on our side; the log has the details. 500.
 pub const INTERNAL: &str = "urn:beaver:internal";

@@ -81,6 +81,18 @@ id!(
     /// A session as others may see it; the secret that proves it is another value.
     SessionId
 );
+id!(
+    /// An API key as others may see it; the key itself is another value.
+    ApiKeyId
+);
+
+impl From<ApiKeyId> for SessionId {
+    /// Where something must hang on a session and hangs on a key: both are ULIDs, so neither is taken for the
+    /// other's.
+    fn from(key: ApiKeyId) -> Self {
+        Self(key.0)
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! The wire contract between the parts: ids, names, bodies, claims, route files, problem codes and typed
 //! clients. No server framework and no database in here, so that every part can depend on it.
 
+pub mod api_keys;
 pub mod authz;
 pub mod authz_client;
 pub mod claims;

@@ -106,6 +106,8 @@ impl Revocations {
                     Revoked::Session(id) => latest(&mut known.sessions, id, revocation.at),
                     Revoked::User(id) => latest(&mut known.users, id, revocation.at),
                     Revoked::Instance(id) => latest(&mut known.instances, id, revocation.at),
+                    // No key opens anything here yet.
+                    Revoked::ApiKey(_) => (),
                 }
             }
         }

@@ -162,6 +162,7 @@ impl FakeAuthz {
             aud: instance,
             sub: person.user,
             sid: person.sid,
+            scope: None,
             preferred_username: person.name.to_owned(),
             email: format!("{}@example.com", person.name),
             iat: now,

@@ -133,6 +133,7 @@ pub(crate) fn claims(issuer: &str, instance: InstanceId, user: UserId) -> Assert
         aud: instance,
         sub: user,
         sid: SessionId::generate(),
+        scope: None,
         preferred_username: "alice".to_owned(),
         email: "alice@example.com".to_owned(),
         iat: now,
