@@ -29,6 +29,12 @@ pub(crate) enum Refusal {
     SignedOut,
     /// Signed in as somebody else.
     NotYours,
+    /// The API key opens nothing here.
+    KeyInvalid,
+    /// The API key may not do that.
+    KeyScope,
+    /// Too many wrong API keys: how long to wait.
+    TooManyTries(Duration),
     /// Another site is behind the request.
     Forged,
     /// Nobody can be let in: why.
@@ -69,6 +75,8 @@ pub(crate) struct Spec {
     pub(crate) reason: Option<String>,
     /// `Retry-After`; a navigation's page also reloads by itself.
     pub(crate) retry_after: Option<Duration>,
+    /// `WWW-Authenticate` (RFC 6750, section 3).
+    pub(crate) challenge: Option<&'static str>,
     pub(crate) action: Action,
 }
 
@@ -116,6 +124,7 @@ impl Refusal {
             | Self::GateClosed(_)
             | Self::HandoffFailed { .. }
             | Self::LogoutIncomplete => self.gate(),
+            Self::KeyInvalid | Self::KeyScope | Self::TooManyTries(_) => self.key(),
             _ => self.unavailable(),
         }
     }
@@ -193,7 +202,36 @@ impl Refusal {
                 "You are not signed in",
                 "Your session has ended. What you sent was not passed on.",
             )
+            .challenge("Bearer")
             .action(Action::TryAgain("/".to_owned())),
+        }
+    }
+
+    /// For programs: they have no page to go to.
+    fn key(&self) -> Spec {
+        match self {
+            Self::KeyScope => Spec::new(
+                StatusCode::FORBIDDEN,
+                codes::KEY_SCOPE,
+                "The API key may not do that",
+                "It may read (GET, HEAD, OPTIONS). Anything else needs a key with the scope `instance`.",
+            )
+            .challenge("Bearer error=\"insufficient_scope\", scope=\"instance\""),
+            Self::TooManyTries(wait) => Spec::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                codes::TOO_MANY_TRIES,
+                "Too many wrong API keys",
+                "Many API keys that are none came from this address. Try again later.",
+            )
+            // Rounded up: whoever waits that long is not refused again.
+            .retry_after(Duration::from_secs(wait.as_secs() + 1)),
+            _ => Spec::new(
+                StatusCode::UNAUTHORIZED,
+                codes::KEY_INVALID,
+                "The API key is not valid",
+                "It is unknown, revoked, expired, or for another app.",
+            )
+            .challenge("Bearer error=\"invalid_token\""),
         }
     }
 
@@ -309,6 +347,7 @@ impl Spec {
             message: message.into(),
             reason: None,
             retry_after: None,
+            challenge: None,
             action: Action::None,
         }
     }
@@ -320,6 +359,11 @@ impl Spec {
 
     fn retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
+        self
+    }
+
+    fn challenge(mut self, challenge: &'static str) -> Self {
+        self.challenge = Some(challenge);
         self
     }
 

@@ -59,6 +59,8 @@ pub struct Timeouts {
     pub waiting_page: Duration,
     /// Without revocation news for this long the gate is closed.
     pub stale_news: Duration,
+    /// How long what authz-service says of an API key holds.
+    pub key_cache: Duration,
     /// How long authz-service is asked to wait for revocations.
     pub news_wait: Duration,
     /// Between two full scans of the route files and of the certificates.
@@ -88,6 +90,7 @@ impl Default for Timeouts {
             hold: Duration::from_secs(30),
             waiting_page: Duration::from_secs(2),
             stale_news: Duration::from_mins(5),
+            key_cache: Duration::from_secs(30),
             news_wait: Duration::from_secs(25),
             rescan: Duration::from_secs(30),
             activity: Duration::from_secs(10),

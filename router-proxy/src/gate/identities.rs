@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use control_api::authz::{AppTokenRequest, TokenSet};
+use control_api::api_keys::ApiKeyGrant;
+use control_api::authz::{AppTokenRequest, TokenSet, UserView};
 use control_api::authz_client::AuthzClient;
 use control_api::claims::AppTokenClaims;
 use control_api::codes;
@@ -32,25 +33,37 @@ const MARGIN_SECS: i64 = 5;
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) headers: IdentityHeaders,
-    pub(crate) app_token: WireSecret,
+    /// What renews it; none where an API key is behind it.
+    pub(crate) app_token: Option<WireSecret>,
     pub(crate) assertion: WireSecret,
-    /// When both tokens end, seconds since 1970.
+    /// When the tokens end, seconds since 1970.
     pub(crate) expires_at: i64,
 }
 
 impl Identity {
     fn new(set: TokenSet) -> Option<Self> {
-        let text = |bytes: &str| HeaderValue::from_bytes(bytes.as_bytes()).ok();
-        let mut assertion = text(set.assertion.expose())?;
-        assertion.set_sensitive(true);
-        let headers = IdentityHeaders {
-            user_id: text(&set.user.user_id.to_string())?,
-            username: text(set.user.username.as_str())?,
-            email: text(&set.user.email).unwrap_or(HeaderValue::from_static("")),
-            assertion,
-        };
-        Some(Self { headers, app_token: set.app_token, assertion: set.assertion, expires_at: set.expires_at })
+        let headers = identity_headers(&set.user, &set.assertion)?;
+        let app_token = Some(set.app_token);
+        Some(Self { headers, app_token, assertion: set.assertion, expires_at: set.expires_at })
     }
+
+    /// The owner of an API key.
+    pub(super) fn of_key(grant: ApiKeyGrant) -> Option<Self> {
+        let headers = identity_headers(&grant.user, &grant.assertion)?;
+        Some(Self { headers, app_token: None, assertion: grant.assertion, expires_at: grant.expires_at })
+    }
+}
+
+fn identity_headers(user: &UserView, assertion: &WireSecret) -> Option<IdentityHeaders> {
+    let text = |bytes: &str| HeaderValue::from_bytes(bytes.as_bytes()).ok();
+    let mut assertion = text(assertion.expose())?;
+    assertion.set_sensitive(true);
+    Some(IdentityHeaders {
+        user_id: text(&user.user_id.to_string())?,
+        username: text(user.username.as_str())?,
+        email: text(&user.email).unwrap_or(HeaderValue::from_static("")),
+        assertion,
+    })
 }
 
 /// Why there is no identity.
@@ -157,11 +170,11 @@ impl Identities {
     }
 
     fn renew_in_background(&self, slot: Arc<Slot>, claims: &AppTokenClaims, identity: &Identity) {
+        let Some(token) = identity.app_token.clone() else { return };
         if slot.in_background.swap(true, Ordering::AcqRel) {
             return;
         }
         let (this, claims) = (self.clone(), claims.clone());
-        let token = identity.app_token.clone();
         self.lifecycle.spawn("renew", async move {
             // The one in use stays until there is a new one.
             if !this.failed_lately(&slot).await {

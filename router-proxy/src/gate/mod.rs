@@ -1,8 +1,11 @@
 //! The access gate: who may pass to an instance. The signed cookie is verified here, without asking anybody;
-//! where there is none, a navigation is sent to the portal and comes back through the callback. When in
-//! doubt (no keys, no news of revocations, no assertion) nobody passes.
+//! where there is none, a navigation is sent to the portal and comes back through the callback. A program may
+//! bring an API key instead, which decides alone, whatever cookies come with it. When in doubt (no keys, no
+//! news of revocations, no assertion) nobody passes.
 
+mod api_keys;
 mod cookies;
+mod credential;
 mod handoff;
 mod identities;
 mod instance_login;
@@ -12,7 +15,9 @@ mod revocations;
 mod seal;
 mod token;
 mod transactions;
+mod wrong_keys;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use control_api::authz_client::AuthzClient;
@@ -29,19 +34,23 @@ use crate::error::Refusal;
 use crate::metrics::RouterMetrics;
 use crate::pages::{Answer, Pages};
 use crate::request::host::Host;
-use crate::request::kind::{Kind, is_forged};
+use crate::request::kind::{Kind, is_foreign_with_key, is_forged};
 use crate::routes::Route;
+use api_keys::{ApiKeys, NoGrant, Presented};
 use cookies::Cookies;
+use credential::Root;
 use identities::{Identities, NoIdentity};
 use keys::Keys;
 use seal::Seal;
 use token::{TokenFault, Verifier};
 
+pub(crate) use credential::Credential;
 pub(crate) use identities::Identity;
 pub(crate) use revocations::{Revocations, StreamGuard};
 
 const NO_KEYS: &str = "The identity service's keys are not at hand.";
 const NO_NEWS: &str = "The identity service has not been heard of for some time.";
+const NO_ANSWER: &str = "The identity service cannot be asked about the API key.";
 const NO_ASSERTION: &str = "The identity service does not answer.";
 
 /// What the gate looks at.
@@ -54,6 +63,8 @@ pub(crate) struct Visit<'a> {
     pub(crate) method: &'a Method,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) kind: Kind,
+    /// Who sent it, as far as trusted proxies say.
+    pub(crate) client: IpAddr,
     /// Path and query.
     pub(crate) target: &'a str,
     pub(crate) request_id: &'a HeaderValue,
@@ -62,10 +73,20 @@ pub(crate) struct Visit<'a> {
 /// Somebody who may pass.
 #[derive(Clone)]
 pub(crate) struct Grant {
-    pub(crate) claims: Arc<AppTokenClaims>,
+    pub(crate) credential: Credential,
     pub(crate) identity: Arc<Identity>,
     /// A newer token for the browser.
     pub(crate) set_cookie: Option<HeaderValue>,
+}
+
+impl Grant {
+    /// What is said when it is revoked while the request is under way.
+    pub(crate) fn ended(&self) -> Refusal {
+        match self.credential.root {
+            Root::Session(_) => Refusal::SignedOut,
+            Root::ApiKey(_) => Refusal::KeyInvalid,
+        }
+    }
 }
 
 /// What is answered instead of passing.
@@ -94,6 +115,7 @@ pub(crate) struct Gate {
     keys: Arc<Keys>,
     verifier: Verifier,
     identities: Identities,
+    api_keys: ApiKeys,
     revocations: Arc<Revocations>,
     authz: AuthzClient,
     public: PublicUrl,
@@ -126,6 +148,12 @@ impl Gate {
             cookies: Cookies::new(config.is_https()),
             seal,
             verifier: Verifier::new(Arc::clone(&keys), &config.issuer, clock.clone()),
+            api_keys: ApiKeys::new(
+                authz.clone(),
+                Arc::clone(&revocations),
+                clock.clone(),
+                config.timeouts.key_cache,
+            ),
             identities: Identities::new(authz.clone(), Arc::clone(&revocations), clock.clone(), lifecycle),
             keys,
             revocations,
@@ -152,6 +180,7 @@ impl Gate {
     pub(crate) fn sweep(&self) {
         self.verifier.sweep();
         self.identities.sweep();
+        self.api_keys.sweep();
         self.revocations.sweep();
     }
 
@@ -164,13 +193,21 @@ impl Gate {
         if visit.route.file.access == Access::Public {
             return Ok(None);
         }
-        let outcome = self.admit_owner(visit).await;
+        let outcome = match Presented::of(visit.headers) {
+            Presented::None => self.admit_owner(visit).await,
+            // Boxed, because most requests come without a key, and so need no room for it.
+            Presented::Key(key) => Box::pin(self.admit_key(visit, key)).await.map_err(Denied::Refuse),
+            Presented::Unclear => Err(Refusal::KeyInvalid.into()),
+        };
         if let Err(denied) = &outcome {
             self.metrics.gate_refusal(match denied {
                 Denied::Answer(_) => "sent-to-portal",
                 Denied::Refuse(Refusal::SignedOut) => "signed-out",
                 Denied::Refuse(Refusal::NotYours) => "not-yours",
                 Denied::Refuse(Refusal::Forged) => "cross-site",
+                Denied::Refuse(Refusal::KeyInvalid) => "key-invalid",
+                Denied::Refuse(Refusal::KeyScope) => "key-scope",
+                Denied::Refuse(Refusal::TooManyTries(_)) => "throttled",
                 Denied::Refuse(_) => "closed",
             });
         }
@@ -189,7 +226,7 @@ impl Gate {
                     return Err(Refusal::GateClosed(NO_NEWS).into());
                 }
                 match self.identities.get(&claims, token).await {
-                    Ok(identity) => Ok(self.grant(claims, identity)),
+                    Ok(identity) => Ok(self.grant(&claims, identity)),
                     Err(NoIdentity::Ended) => Err(self.not_signed_in(visit)),
                     Err(NoIdentity::Unavailable) => Err(Refusal::GateClosed(NO_ASSERTION).into()),
                 }
@@ -197,17 +234,43 @@ impl Gate {
         }
     }
 
-    fn grant(&self, claims: Arc<AppTokenClaims>, identity: Arc<Identity>) -> Grant {
+    /// Lets the owner's program in.
+    async fn admit_key(&self, visit: Visit<'_>, key: &str) -> Result<Grant, Refusal> {
+        if self.with_origins(visit, |origins| is_foreign_with_key(visit.kind, visit.headers, origins)) {
+            return Err(Refusal::Forged);
+        }
+        if self.revocations.is_stale() {
+            return Err(Refusal::GateClosed(NO_NEWS));
+        }
+        let grant =
+            self.api_keys.get(key, &visit.route.file, visit.client).await.map_err(|why| match why {
+                NoGrant::Invalid => Refusal::KeyInvalid,
+                NoGrant::Throttled(wait) => Refusal::TooManyTries(wait),
+                NoGrant::Busy => Refusal::Busy,
+                NoGrant::Unavailable => Refusal::GateClosed(NO_ANSWER),
+            })?;
+        if !grant.may(visit.method, visit.kind, visit.headers) {
+            return Err(Refusal::KeyScope);
+        }
+        Ok(Grant { credential: grant.credential, identity: Arc::clone(&grant.identity), set_cookie: None })
+    }
+
+    fn grant(&self, claims: &Arc<AppTokenClaims>, identity: Arc<Identity>) -> Grant {
         let is_newer = identity.expires_at > claims.exp;
-        let set_cookie = is_newer.then(|| self.cookies.set_app(identity.app_token.expose())).flatten();
-        Grant { claims, identity, set_cookie }
+        let token = identity.app_token.as_ref().filter(|_| is_newer);
+        let set_cookie = token.and_then(|token| self.cookies.set_app(token.expose()));
+        Grant { credential: Credential::from(claims), identity, set_cookie }
+    }
+
+    fn is_forged(&self, visit: Visit<'_>) -> bool {
+        self.with_origins(visit, |origins| is_forged(visit.kind, visit.method, visit.headers, origins))
     }
 
     /// Origins that are this host: the one that is published, and the one that was used.
-    fn is_forged(&self, visit: Visit<'_>) -> bool {
+    fn with_origins(&self, visit: Visit<'_>, judge: impl FnOnce(&[&str]) -> bool) -> bool {
         let published = self.public.origin(&visit.route.file.slug);
         let used = format!("{}://{}", visit.scheme.as_str(), visit.host.to_header());
-        is_forged(visit.kind, visit.method, visit.headers, &[&published, &used])
+        judge(&[&published, &used])
     }
 
     /// The first token that is genuine, for this instance, of its owner, and not revoked.

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use control_api::authz::{Revocation, RevocationsQuery, Revoked};
 use control_api::authz_client::AuthzClient;
-use control_api::claims::{AppTokenClaims, LEEWAY_SECS, TOKEN_LIFETIME_SECS};
-use control_api::ids::{InstanceId, SessionId, UserId};
+use control_api::claims::{LEEWAY_SECS, TOKEN_LIFETIME_SECS};
+use control_api::ids::{ApiKeyId, InstanceId, SessionId, UserId};
 use service_kit::clock::Clock;
 use service_kit::health::{Check, Health};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::credential::{Credential, Root};
 use crate::limits::Timeouts;
 
 const RETRY_FIRST: Duration = Duration::from_millis(250);
@@ -28,12 +29,30 @@ const KEEP_SECS: i64 = 2 * (TOKEN_LIFETIME_SECS + LEEWAY_SECS.cast_signed());
 #[derive(Default)]
 struct Known {
     sessions: HashMap<SessionId, i64>,
+    api_keys: HashMap<ApiKeyId, i64>,
     users: HashMap<UserId, i64>,
     instances: HashMap<InstanceId, i64>,
 }
 
+impl Known {
+    /// Whether the session or key is over for good.
+    fn is_ended(&self, root: &Root) -> bool {
+        match root {
+            Root::Session(id) => self.sessions.contains_key(id),
+            Root::ApiKey(id) => self.api_keys.contains_key(id),
+        }
+    }
+
+    fn is_revoked(&self, credential: &Credential) -> bool {
+        let is_older = |at: &i64| credential.issued_at <= *at;
+        self.is_ended(&credential.root)
+            || self.users.get(&credential.user).is_some_and(is_older)
+            || self.instances.get(&credential.instance).is_some_and(is_older)
+    }
+}
+
 struct Stream {
-    claims: Arc<AppTokenClaims>,
+    credential: Credential,
     close: CancellationToken,
 }
 
@@ -62,12 +81,14 @@ impl Revocations {
         }
     }
 
-    /// Whether a token is void.
-    pub(crate) fn is_revoked(&self, claims: &AppTokenClaims) -> bool {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.sessions.contains_key(&claims.sid)
-            || known.users.get(&claims.sub).is_some_and(|at| claims.iat <= *at)
-            || known.instances.get(&claims.aud).is_some_and(|at| claims.iat <= *at)
+    /// Whether what authz-service said of a credential is void.
+    pub(crate) fn is_revoked(&self, credential: impl Into<Credential>) -> bool {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).is_revoked(&credential.into())
+    }
+
+    /// Whether a session or key is over for good, whenever it was last asked about.
+    pub(crate) fn is_ended(&self, root: &Root) -> bool {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).is_ended(root)
     }
 
     /// Whether news have been missing for so long that nobody can be let in.
@@ -81,14 +102,15 @@ impl Revocations {
         self.apply(&[Revocation { seq: 0, revoked: Revoked::Session(sid), at }]);
     }
 
-    /// A stream that is open in the name of `claims`; it must end when the guard's token is cancelled.
-    pub(crate) fn watch(self: &Arc<Self>, claims: &Arc<AppTokenClaims>) -> StreamGuard {
+    /// A stream that is open in the name of `credential`; it must end when the guard's token is cancelled.
+    pub(crate) fn watch(self: &Arc<Self>, credential: impl Into<Credential>) -> StreamGuard {
+        let credential = credential.into();
         let close = CancellationToken::new();
         let id = self.next_stream.fetch_add(1, Ordering::Relaxed);
-        let stream = Stream { claims: Arc::clone(claims), close: close.clone() };
+        let stream = Stream { credential, close: close.clone() };
         self.streams().insert(id, stream);
         // A revocation may have come between the gate and here.
-        if self.is_revoked(claims) {
+        if self.is_revoked(credential) {
             close.cancel();
         }
         StreamGuard { revocations: Arc::clone(self), id, close }
@@ -106,27 +128,29 @@ impl Revocations {
                     Revoked::Session(id) => latest(&mut known.sessions, id, revocation.at),
                     Revoked::User(id) => latest(&mut known.users, id, revocation.at),
                     Revoked::Instance(id) => latest(&mut known.instances, id, revocation.at),
-                    // No key opens anything here yet.
-                    Revoked::ApiKey(_) => (),
+                    Revoked::ApiKey(id) => latest(&mut known.api_keys, id, revocation.at),
                 }
             }
         }
         if !news.is_empty() {
-            self.close_streams(|claims| self.is_revoked(claims));
+            self.close_streams(|credential| self.is_revoked(*credential));
         }
     }
 
-    fn close_streams(&self, concerns: impl Fn(&AppTokenClaims) -> bool) {
-        for stream in self.streams().values().filter(|stream| concerns(&stream.claims)) {
+    fn close_streams(&self, concerns: impl Fn(&Credential) -> bool) {
+        for stream in self.streams().values().filter(|stream| concerns(&stream.credential)) {
             stream.close.cancel();
         }
     }
 
-    /// Forgets what no living token can be concerned by.
+    /// Closes the streams of what has ended by itself, and forgets what no living token can be concerned by.
     pub(crate) fn sweep(&self) {
-        let oldest = self.clock.now_secs() - KEEP_SECS;
+        let now = self.clock.now_secs();
+        self.close_streams(|credential| credential.ends_at.is_some_and(|at| at <= now));
+        let oldest = now - KEEP_SECS;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.sessions.retain(|_, at| *at > oldest);
+        known.api_keys.retain(|_, at| *at > oldest);
         known.users.retain(|_, at| *at > oldest);
         known.instances.retain(|_, at| *at > oldest);
     }
@@ -221,6 +245,7 @@ impl Drop for StreamGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use control_api::claims::AppTokenClaims;
     use service_kit::clock::from_millis;
 
     fn claims(iat: i64) -> Arc<AppTokenClaims> {
@@ -256,5 +281,35 @@ mod tests {
         clock.advance(Duration::from_hours(1));
         revocations.sweep();
         assert!(!revocations.is_revoked(&other), "no such token can be alive");
+    }
+    #[tokio::test]
+    async fn a_key_ends_when_it_is_revoked_and_its_streams_when_its_time_is_over() {
+        let clock = Clock::manual(from_millis(1_000_000));
+        let revocations = Arc::new(Revocations::new(Duration::from_mins(5), clock.clone(), Health::new()));
+        let key = |ends_at| Credential {
+            root: Root::ApiKey(ApiKeyId::generate()),
+            user: UserId::generate(),
+            instance: InstanceId::generate(),
+            issued_at: 1_000,
+            ends_at,
+        };
+        let (revoked, short, of_user) = (key(None), key(Some(1_060)), key(None));
+        let streams = [revoked, short, of_user].map(|key| revocations.watch(key));
+        let closed = || streams.each_ref().map(|stream| stream.closed().is_cancelled());
+        let Root::ApiKey(id) = revoked.root else { panic!("a key") };
+        revocations.apply(&[Revocation { seq: 1, revoked: Revoked::ApiKey(id), at: 900 }]);
+        assert!(revocations.is_ended(&revoked.root) && revocations.is_revoked(revoked), "whenever it was");
+        assert_eq!(closed(), [true, false, false]);
+        // The user's revocation voids what was said of the key, not the key.
+        revocations.apply(&[Revocation { seq: 2, revoked: Revoked::User(of_user.user), at: 1_000 }]);
+        assert!(revocations.is_revoked(of_user) && !revocations.is_ended(&of_user.root));
+        assert!(!revocations.is_revoked(Credential { issued_at: 1_001, ..of_user }));
+        assert_eq!(closed(), [true, false, true]);
+        clock.advance(Duration::from_secs(59));
+        revocations.sweep();
+        assert_eq!(closed(), [true, false, true]);
+        clock.advance(Duration::from_secs(1));
+        revocations.sweep();
+        assert_eq!(closed(), [true, true, true]);
     }
 }

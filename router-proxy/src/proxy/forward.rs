@@ -62,11 +62,11 @@ impl Router {
         let upgrade = (context.kind == Kind::WebSocket).then(|| hyper::upgrade::on(&mut request));
         let (head, body) = request.into_parts();
         let facts = Facts {
-            peer: context.client.address,
+            peer: context.peer.address,
             trusted: &self.config.trusted,
             host,
-            scheme: self.config.scheme(context.client.is_tls()).as_str(),
-            port: self.config.port(context.client.is_tls()),
+            scheme: self.config.scheme(context.peer.is_tls()).as_str(),
+            port: self.config.port(context.peer.is_tls()),
             request_id: &context.request_id,
             identity: grant.as_ref().map(|g| &g.identity.headers),
             is_websocket: upgrade.is_some(),
@@ -100,8 +100,10 @@ impl Router {
             Err(unanswered) => return self.upstream_failed(&unanswered.error, context),
         };
         // The answer may have taken its time: what was allowed at the gate may be so no more.
-        if grant.as_ref().is_some_and(|g| self.gate.revocations().is_revoked(&g.claims)) {
-            return self.refuse(&Refusal::SignedOut, context);
+        if let Some(grant) = &grant
+            && self.gate.revocations().is_revoked(grant.credential)
+        {
+            return self.refuse(&grant.ended(), context);
         }
         let passage = Passage { route: &route, upstream: &upstream, grant, permit };
         let answered = Answered { response, lease, progress };
@@ -155,8 +157,10 @@ impl Router {
         head.extensions.clear();
         context.held.log.status = head.status;
         let takes_a_while = is_event_stream || length.is_none_or(|n| n > LONG_ANSWER);
-        let guard =
-            passage.grant.filter(|_| takes_a_while).map(|grant| self.gate.revocations().watch(&grant.claims));
+        let guard = passage
+            .grant
+            .filter(|_| takes_a_while)
+            .map(|grant| self.gate.revocations().watch(grant.credential));
         let cut = takes_a_while.then(|| self.cut_signal(passage.upstream, guard.as_ref(), is_event_stream));
         let times = &self.config.timeouts;
         let idle = if is_event_stream || length.is_none() { times.stream_idle } else { times.answer_idle };
@@ -222,7 +226,7 @@ impl Router {
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         context.state.switch_to_tunnel();
         context.held.log.status = StatusCode::SWITCHING_PROTOCOLS;
-        let guard = passage.grant.map(|grant| self.gate.revocations().watch(&grant.claims));
+        let guard = passage.grant.map(|grant| self.gate.revocations().watch(grant.credential));
         let tunnel = Tunnel {
             client,
             server,

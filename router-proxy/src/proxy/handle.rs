@@ -1,6 +1,7 @@
 //! One request from its head to its answer: the steps in order, each in a place of its own.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use control_api::deploy_client::DeployClient;
@@ -46,7 +47,9 @@ pub(crate) struct Router {
 pub(super) struct Context {
     pub(super) kind: Kind,
     pub(super) request_id: HeaderValue,
-    pub(super) client: Client,
+    pub(super) peer: Client,
+    /// The peer, or whom trusted proxies name.
+    pub(super) client: IpAddr,
     pub(super) state: Arc<ConnectionState>,
     pub(super) held: Held,
 }
@@ -56,17 +59,18 @@ impl Router {
     pub(crate) async fn serve(
         self: Arc<Self>,
         (state, fault): (Arc<ConnectionState>, Option<Fault>),
-        client: Client,
+        peer: Client,
         request: Request<Incoming>,
     ) -> Result<Response<AnswerBody>, Infallible> {
         let id = request_id::choose(request.headers().get(request_id::HEADER));
         let value = HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("invalid"));
-        let address = self.config.trusted.client(client.address, request.headers());
-        let log = RequestLog::new(&id, request.method(), request.uri().path(), address, &self.metrics);
+        let client = self.config.trusted.client(peer.address, request.headers());
+        let log = RequestLog::new(&id, request.method(), request.uri().path(), client, &self.metrics);
         let is_http1 = request.version() <= Version::HTTP_11;
         let context = Context {
             kind: Kind::of(request.method(), request.version(), request.headers()),
             request_id: value.clone(),
+            peer,
             client,
             held: Held { log, in_flight: InFlight::new(&state) },
             state,
@@ -93,7 +97,7 @@ impl Router {
             Ok(host) => host,
             Err(refusal) => return self.refuse(&refusal, context),
         };
-        if !context.client.may_ask_for(&host.name) {
+        if !context.peer.may_ask_for(&host.name) {
             return self.refuse(&Refusal::Misdirected, context);
         }
         let path = head.uri.path();
@@ -173,10 +177,11 @@ impl Router {
         Visit {
             route,
             host,
-            scheme: self.config.scheme(context.client.is_tls()),
+            scheme: self.config.scheme(context.peer.is_tls()),
             method: request.method(),
             headers: request.headers(),
             kind: context.kind,
+            client: context.client,
             target,
             request_id: &context.request_id,
         }

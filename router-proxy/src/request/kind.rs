@@ -84,6 +84,14 @@ pub(crate) fn is_forged(kind: Kind, method: &Method, headers: &HeaderMap, origin
     }
 }
 
+/// Whether a script of another site is behind a request that carries an API key. No browser adds a key by
+/// itself, so whoever sends one knows it, and a program names no origin at all; but a page that names another
+/// origin than ours has no business with a WebSocket here.
+pub(crate) fn is_foreign_with_key(kind: Kind, headers: &HeaderMap, origins: &[&str]) -> bool {
+    let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
+    kind == Kind::WebSocket && origin.is_some_and(|o| !origins.iter().any(|ours| ours.as_bytes() == o))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,5 +144,17 @@ mod tests {
         assert!(forged(Kind::Call, "POST", &[("sec-fetch-site", "same-site")]));
         assert!(forged(Kind::Form, "POST", &[("sec-fetch-site", "cross-site"), own]));
         assert!(forged(Kind::Call, "POST", &[("sec-fetch-site", "garbage")]));
+    }
+
+    #[test]
+    fn with_a_key_only_a_foreign_websocket_is_refused() {
+        let ours = ["http://alice.localhost:8088"];
+        let foreign =
+            |kind, pairs: &[(&'static str, &'static str)]| is_foreign_with_key(kind, &headers(pairs), &ours);
+        assert!(!foreign(Kind::WebSocket, &[]));
+        assert!(!foreign(Kind::WebSocket, &[("origin", ours[0])]));
+        assert!(foreign(Kind::WebSocket, &[("origin", "http://bob.localhost:8088")]));
+        assert!(foreign(Kind::WebSocket, &[("origin", "null")]));
+        assert!(!foreign(Kind::Call, &[("origin", "http://bob.localhost:8088")]));
     }
 }

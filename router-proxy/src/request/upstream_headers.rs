@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use control_api::api_keys::API_KEY_PREFIX;
 use control_api::claims::{
     APP_COOKIE, HEADER_ASSERTION, HEADER_EMAIL, HEADER_USER_ID, HEADER_USERNAME, SESSION_COOKIE,
     TRANSACTION_COOKIE,
@@ -36,9 +37,6 @@ pub(crate) struct Facts<'a> {
     pub(crate) identity: Option<&'a IdentityHeaders>,
     pub(crate) is_websocket: bool,
 }
-
-/// The prefix of API keys, which are for the router and not for the instance.
-const API_KEY_PREFIX: &str = "bvr_";
 
 /// Hop-by-hop fields (RFC 9110, section 7.6.1), those of proxies and connections, and `Expect`, which the
 /// router meets itself.
@@ -104,7 +102,7 @@ pub(crate) fn build(inbound: HeaderMap, facts: &Facts<'_>) -> HeaderMap {
 
 fn passes(name: &HeaderName, value: &HeaderValue, named: &[String]) -> bool {
     let text = name.as_str();
-    let is_api_key = *name == header::AUTHORIZATION && is_api_key(value.as_bytes());
+    let is_api_key = *name == header::AUTHORIZATION && names_api_key(value.as_bytes());
     // Some servers turn `_` into `-`: then it could imitate any of ours (CVE-2015-1212 and its kin).
     !(text.contains('_')
         || text.starts_with("x-beaver")
@@ -127,7 +125,8 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
-fn is_api_key(value: &[u8]) -> bool {
+/// Whether a value of `Authorization` has an API key, which is for the router and not for the instance.
+pub(crate) fn names_api_key(value: &[u8]) -> bool {
     let text = String::from_utf8_lossy(value);
     let mut words = text.split_ascii_whitespace();
     words.next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"))

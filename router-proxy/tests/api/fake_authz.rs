@@ -15,22 +15,25 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use control_api::api_keys::{ApiKeyGrant, ApiKeyIntrospection, ApiKeyScope, IntrospectApiKeyRequest};
 use control_api::authz::{
     AppTokenRequest, RedeemRequest, Revocation, Revocations, RevocationsQuery, Revoked, TokenSet, UserView,
 };
 use control_api::claims::{APP_TOKEN_TYPE, ASSERTION_TYPE, AppTokenClaims, AssertionClaims};
 use control_api::codes;
-use control_api::ids::{InstanceId, SessionId, UserId};
+use control_api::ids::{ApiKeyId, InstanceId, SessionId, UserId};
 use control_api::wire::WireSecret;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use service_kit::clock::Clock;
 use service_kit::problem::Problem;
 use service_kit::secret::sha256_base64url;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 pub(crate) const ISSUER: &str = "http://beaver-authz-service:19090";
 pub(crate) const TOKEN: &str = "router-token-router-token-router-token";
 pub(crate) const KID: &str = "key-1";
+/// Answers about API keys that can be under way at a time.
+pub(crate) const ANSWERS: usize = 100;
 
 /// A code waiting to be redeemed.
 struct Code {
@@ -54,12 +57,26 @@ impl Person {
     }
 }
 
+/// An API key of somebody's.
+#[derive(Clone)]
+pub(crate) struct FakeKey {
+    pub(crate) text: String,
+    pub(crate) id: ApiKeyId,
+    pub(crate) person: Person,
+    pub(crate) instance: InstanceId,
+    pub(crate) scope: ApiKeyScope,
+}
+
 pub(crate) struct FakeAuthz {
     pub(crate) address: SocketAddr,
     pub(crate) down: AtomicBool,
     pub(crate) keys_down: AtomicBool,
     pub(crate) renewals: AtomicUsize,
     pub(crate) logouts: AtomicUsize,
+    pub(crate) introspections: AtomicUsize,
+    /// Taken for each introspection: a test that holds all of them holds the answers.
+    pub(crate) answers: Semaphore,
+    api_keys: Mutex<HashMap<String, FakeKey>>,
     key: EncodingKey,
     jwks: String,
     codes: Mutex<HashMap<String, Code>>,
@@ -85,6 +102,9 @@ impl FakeAuthz {
             keys_down: AtomicBool::new(false),
             renewals: AtomicUsize::new(0),
             logouts: AtomicUsize::new(0),
+            introspections: AtomicUsize::new(0),
+            answers: Semaphore::new(ANSWERS),
+            api_keys: Mutex::default(),
             key: EncodingKey::from_ed_der(pair.to_pkcs8v1().expect("a document").as_ref()),
             jwks,
             codes: Mutex::default(),
@@ -99,6 +119,7 @@ impl FakeAuthz {
             .route("/router/redeem", post(redeem))
             .route("/router/renew", post(renew))
             .route("/router/logout", post(logout))
+            .route("/router/api-key", post(introspect))
             .route("/router/revocations", get(revocations))
             .layer(from_fn_with_state(Arc::clone(&this), fail_when_down))
             .with_state(Arc::clone(&this));
@@ -148,6 +169,25 @@ impl FakeAuthz {
             self.ended.lock().unwrap().insert(sid);
         }
         self.news.notify_waiters();
+    }
+
+    /// A good API key.
+    pub(crate) fn api_key(&self, person: Person, instance: InstanceId, scope: ApiKeyScope) -> FakeKey {
+        let text = format!("bvr_{}", service_kit::secret::random_token().expose());
+        let key = FakeKey { text: text.clone(), id: ApiKeyId::generate(), person, instance, scope };
+        self.api_keys.lock().unwrap().insert(text, key.clone());
+        key
+    }
+
+    /// Makes a key inactive without telling anybody.
+    pub(crate) fn drop_api_key(&self, key: &FakeKey) {
+        self.api_keys.lock().unwrap().remove(&key.text);
+    }
+
+    /// Revokes a key and tells it.
+    pub(crate) fn revoke_api_key(&self, key: &FakeKey) {
+        self.drop_api_key(key);
+        self.revoke(Revoked::ApiKey(key.id));
     }
 
     /// Ends a session without telling anybody.
@@ -235,6 +275,29 @@ async fn renew(State(authz): Authz, Json(body): Json<AppTokenRequest>) -> Respon
         Some(person) => Json(authz.tokens(person, claims.aud)).into_response(),
         None => Problem::new(StatusCode::UNAUTHORIZED, codes::SESSION_ENDED, "Ended").into_response(),
     }
+}
+
+async fn introspect(
+    State(authz): Authz,
+    Json(body): Json<IntrospectApiKeyRequest>,
+) -> Json<ApiKeyIntrospection> {
+    authz.introspections.fetch_add(1, Ordering::SeqCst);
+    let key = authz.api_keys.lock().unwrap().get(body.key.expose()).cloned();
+    let _answer = authz.answers.acquire().await.expect("open");
+    let grant = key.filter(|key| key.instance == body.instance_id).map(|key| {
+        let tokens = authz.tokens(key.person, key.instance);
+        ApiKeyGrant {
+            key_id: key.id,
+            instance_id: key.instance,
+            user: tokens.user,
+            scopes: vec![key.scope],
+            assertion: tokens.assertion,
+            issued_at: FakeAuthz::now(),
+            expires_at: tokens.expires_at,
+            key_expires_at: None,
+        }
+    });
+    Json(ApiKeyIntrospection { active: grant.is_some(), grant })
 }
 
 async fn logout(State(authz): Authz, Json(body): Json<AppTokenRequest>) -> StatusCode {

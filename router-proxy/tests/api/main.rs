@@ -4,6 +4,7 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on must say where")]
 
+mod api_keys;
 mod churn;
 mod connections;
 mod fake_authz;

@@ -41,7 +41,10 @@ pub(crate) async fn echo_server() -> (std::net::SocketAddrV4, Arc<Mutex<Vec<http
     (address, heads)
 }
 
-async fn connect(world: &World, headers: &[(&'static str, &str)]) -> Result<WebSocketStream<TcpStream>, u16> {
+pub(crate) async fn connect(
+    world: &World,
+    headers: &[(&'static str, &str)],
+) -> Result<WebSocketStream<TcpStream>, u16> {
     let mut request =
         format!("ws://{}/socket?x=1", world.host("alice")).into_client_request().expect("a request");
     for (name, value) in headers {
@@ -95,7 +98,7 @@ async fn messages_go_both_ways_and_only_our_own_origin_may_ask() {
     .await;
 }
 
-async fn is_closed_soon(socket: &mut WebSocketStream<TcpStream>) -> bool {
+pub(crate) async fn is_closed_soon(socket: &mut WebSocketStream<TcpStream>) -> bool {
     let end = tokio::time::timeout(Duration::from_secs(2), socket.next()).await;
     matches!(end, Ok(None | Some(Err(_))))
 }
