@@ -11,6 +11,7 @@ mod fakes;
 use std::time::Duration;
 
 use auth_portal::{App, Config, Listeners};
+use control_api::api_keys::{ApiKeyScope, ApiKeyState};
 use control_api::authz::{OrderState, ProvisioningView};
 use control_api::deploy::{CheckView, EventView, InstanceState, OperationState, ProviderSummary};
 use fakes::{AUTHZ_TOKEN, DEPLOY_TOKEN, Fakes, NOW, accepted, at};
@@ -74,6 +75,23 @@ fn orders(fakes: &Fakes) {
     fakes.order("scene-waiting-0000", order(OrderState::Queued, reason));
 }
 
+/// API keys in each of their states.
+fn keys(fakes: &Fakes) {
+    let session = "scene-in-ready-0000";
+    for name in ["laptop", "nightly backup of the whole house", "old phone", "dashboard"] {
+        fakes.api_key(session, name);
+    }
+    fakes.change_keys(session, |keys| {
+        keys[0].scopes = vec![ApiKeyScope::InstanceRead];
+        keys[0].last_used_at = Some(at("2026-11-21T11:48:00Z"));
+        keys[1].expires_at = Some(at("2026-11-20T12:00:00Z"));
+        keys[1].state = ApiKeyState::Expired;
+        keys[2].expires_at = Some(at("2026-11-25T12:00:00Z"));
+        keys[2].last_used_at = Some(at("2026-11-19T12:00:00Z"));
+        keys[3].state = ApiKeyState::Unused;
+    });
+}
+
 /// An administrator, and a ledger and a log for every instance.
 fn administration(fakes: &Fakes) {
     fakes.admin("alice", "scene-alice-0000");
@@ -119,6 +137,7 @@ async fn main() {
     states(&fakes);
     orders(&fakes);
     administration(&fakes);
+    keys(&fakes);
     // Any mode of registration can be looked at.
     if let Ok(mode) = std::env::var("BEAVER_REGISTRATION") {
         fakes.world().settings.registration = mode.parse().expect("open, invite, approval or closed");

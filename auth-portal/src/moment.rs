@@ -20,9 +20,29 @@ pub(crate) fn moment(at: Timestamp, now: Timestamp) -> Moment {
         60..3_600 => ago(t.minutes, 60),
         3_600..172_800 => ago(t.hours, 3_600),
         172_800..2_592_000 => ago(t.days, 86_400),
-        _ => at.strftime("%-d %B %Y").to_string(),
+        _ => date(at),
     };
-    Moment { text, iso: at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string() }
+    Moment { text, iso: iso(at) }
+}
+
+/// How soon, up to a month; then the date.
+pub(crate) fn coming(at: Timestamp, now: Timestamp) -> Moment {
+    let t = &EN.api_keys;
+    let days = (at.as_second() - now.as_second()).max(0) / 86_400;
+    let text = match days {
+        0 => t.today.to_owned(),
+        1..=30 => fill(t.coming, &[("n", &days.to_string())]),
+        _ => date(at),
+    };
+    Moment { text, iso: iso(at) }
+}
+
+fn date(at: Timestamp) -> String {
+    at.strftime("%-d %B %Y").to_string()
+}
+
+fn iso(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 #[cfg(test)]
@@ -42,6 +62,21 @@ mod tests {
             ("2026-01-02T12:00:00Z", "2 January 2026"),
         ] {
             assert_eq!(moment(at(then), now).text, expected, "{then}");
+        }
+    }
+
+    #[test]
+    fn what_is_to_come_is_told_in_days_and_then_by_its_date() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let now = at("2026-11-21T12:00:00Z");
+        for (then, expected) in [
+            ("2026-11-20T12:00:00Z", "within a day"),
+            ("2026-11-22T11:00:00Z", "within a day"),
+            ("2026-11-23T12:00:00Z", "in 2 days"),
+            ("2026-12-21T12:00:00Z", "in 30 days"),
+            ("2027-02-19T12:00:00Z", "19 February 2027"),
+        ] {
+            assert_eq!(coming(at(then), now).text, expected, "{then}");
         }
     }
 }

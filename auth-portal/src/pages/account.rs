@@ -14,6 +14,7 @@ use http::{HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::api_keys::{KeyForm, Section};
 use super::provider::provider_title;
 use crate::app::Portal;
 use crate::error::{PageError, redirect};
@@ -44,14 +45,29 @@ struct AccountPage<'a> {
     message: Option<Message>,
     instance: Standing,
     record: Option<Record>,
+    keys: Section,
     /// The page changes by itself.
     moving: bool,
 }
 
 /// What is said over the page.
-struct Message {
+pub(super) struct Message {
     text: String,
     bad: bool,
+}
+
+/// What differs from one showing of the page to another.
+pub(super) struct View {
+    pub(super) status: StatusCode,
+    pub(super) message: Option<Message>,
+    /// The form of a new API key.
+    pub(super) key_form: KeyForm,
+}
+
+impl View {
+    fn new(status: StatusCode, message: Option<Message>) -> Self {
+        Self { status, message, key_form: KeyForm::default() }
+    }
 }
 
 /// The instance's part of the page.
@@ -163,10 +179,11 @@ pub(crate) async fn show(
         "stop" => Some(EN.account.done_stop),
         "restart" => Some(EN.account.done_restart),
         "sleep" => Some(EN.account.done_sleep),
+        "revoke-key" => Some(EN.api_keys.revoked),
         _ => None,
     });
     let message = text.map(|text| Message { text: text.to_owned(), bad: false });
-    render(&portal, &session, StatusCode::OK, message).await
+    render(&portal, &session, View::new(StatusCode::OK, message)).await
 }
 
 /// `GET /account/{action}` and `GET /logout`: where a browser ends up that loads the address of a form.
@@ -191,7 +208,8 @@ pub(crate) async fn act(
         Ok(_) => Ok(redirect(&format!("/account?done={action}"))),
         Err(error) => {
             let (status, text) = refusal(error)?;
-            render(&portal, &session, status, Some(Message { text, bad: true })).await
+            let message = Message { text, bad: true };
+            render(&portal, &session, View::new(status, Some(message))).await
         }
     }
 }
@@ -211,13 +229,13 @@ fn refusal(error: ApiError) -> Result<(StatusCode, String), PageError> {
     }
 }
 
-async fn render(
-    portal: &Portal,
-    session: &Session,
-    status: StatusCode,
-    message: Option<Message>,
-) -> PageResult {
-    let (instance, record, moving) = match standing(portal, session).await {
+/// The page, whatever of it can be had.
+pub(super) async fn render(portal: &Portal, session: &Session, view: View) -> PageResult {
+    let View { status, message, key_form } = view;
+    // What was typed must not be reloaded away.
+    let is_typed = !key_form.faults.is_empty();
+    let (keys, standing) = tokio::join!(Section::load(portal, session, key_form), standing(portal, session));
+    let (instance, record, moving) = match standing {
         Ok(found) => found,
         Err(error) => {
             tracing::warn!(%error, "an instance could not be shown");
@@ -228,9 +246,10 @@ async fn render(
     let user = &session.view.user;
     let shell = session.shell();
     let (username, email) = (user.username.as_str(), user.email.as_str());
-    let view = AccountPage { shell, username, email, message, instance, record, moving };
+    let moving = moving && !is_typed;
+    let view = AccountPage { shell, username, email, message, instance, record, keys, moving };
     let mut response = page(status, &view);
-    if unreachable {
+    if unreachable && !is_typed {
         response.headers_mut().insert(header::REFRESH, HeaderValue::from_static(RETRY_SECONDS));
     }
     Ok(response)

@@ -6,6 +6,7 @@
 mod group;
 mod account;
 mod admin;
+mod api_keys;
 mod entry;
 mod failure;
 mod ledger;
@@ -14,6 +15,7 @@ mod provisioning;
 
 pub(crate) use account::{Account, StateTexts};
 pub(crate) use admin::{Admin, Kinds};
+pub(crate) use api_keys::ApiKeyTexts;
 pub(crate) use entry::{Common, Landing, Login, Register};
 pub(crate) use failure::Failure;
 pub(crate) use ledger::{Ledger, Use};
@@ -32,6 +34,7 @@ pub(crate) struct Texts {
     pub(crate) provider: ProviderTexts,
     pub(crate) account: Account,
     pub(crate) states: StateTexts,
+    pub(crate) api_keys: ApiKeyTexts,
     pub(crate) failure: Failure,
     pub(crate) ledger: Ledger,
     pub(crate) usage: Use,
@@ -50,6 +53,7 @@ pub(crate) static EN: Texts = Texts {
     provider: ProviderTexts::EN,
     account: Account::EN,
     states: StateTexts::EN,
+    api_keys: ApiKeyTexts::EN,
     failure: Failure::EN,
     ledger: Ledger::EN,
     usage: Use::EN,

@@ -21,6 +21,8 @@ async fn every_form_needs_its_origin_and_its_token() {
         "/onboarding/provider",
         "/onboarding/provider/skip",
         "/account/stop",
+        "/account/keys",
+        "/account/keys/revoke",
     ];
     let mut browser = app.browser_with(SID);
     browser.get("/account").await;

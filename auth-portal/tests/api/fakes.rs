@@ -1,6 +1,9 @@
 //! Stand-ins for authz-service and deploy-control on ports of their own: they check the token, keep what they
 //! were asked, and answer from a state that the test (or the preview) sets.
 
+#[path = "fake_keys.rs"]
+mod fake_keys;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +14,7 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use control_api::api_keys::ApiKeyView;
 use control_api::authz::{
     HandoffAnswer, HandoffRequest, LoginAccountAnswer, LoginAccountRequest, OrderInstanceRequest, OrderState,
     PortalSettings, ProvisioningView, RegisterAccountAnswer, RegisterAccountRequest, RegistrationMode, Role,
@@ -61,6 +65,8 @@ pub(crate) struct World {
     /// Login name, password, account.
     pub(crate) people: Vec<(String, String, UserView)>,
     pub(crate) sessions: BTreeMap<String, SessionView>,
+    /// API keys by session, the newest first.
+    pub(crate) api_keys: BTreeMap<String, Vec<ApiKeyView>>,
     pub(crate) instances: BTreeMap<InstanceId, InstanceView>,
     pub(crate) operations: BTreeMap<OperationId, watch::Sender<OperationView>>,
     /// The reason ledger of every instance, newest first.
@@ -87,6 +93,7 @@ impl Default for World {
             settings,
             people: Vec::new(),
             sessions: BTreeMap::new(),
+            api_keys: BTreeMap::new(),
             instances: BTreeMap::new(),
             operations: BTreeMap::new(),
             events: Vec::new(),
@@ -117,6 +124,7 @@ impl Fakes {
             .route("/portal/logout", post(logout))
             .route("/portal/provisioning", post(order))
             .route("/portal/handoff", post(handoff))
+            .merge(fake_keys::routes())
             .route("/health/ready", get(async || "ok"))
             .layer(from_fn_with_state((self.clone(), AUTHZ_TOKEN), gate))
             .with_state(self.clone());

@@ -4,6 +4,7 @@
 
 mod account;
 mod admin;
+mod api_keys;
 mod app;
 mod authorize;
 mod csrf;
