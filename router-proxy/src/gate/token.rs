@@ -95,3 +95,60 @@ impl Verifier {
         remembered.retain(|_, claims| claims.exp > now);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use control_api::authz_client::AuthzClient;
+    use control_api::ids::{InstanceId, SessionId, UserId};
+    use jsonwebtoken::{EncodingKey, Header, encode};
+    use service_kit::clock::from_millis;
+    use service_kit::health::Health;
+    use service_kit::secret::Secret;
+
+    /// A verifier whose keys are on disk and whose authz-service nobody can reach, and a signer.
+    fn verifier(folder: &std::path::Path, clock: Clock) -> (Verifier, EncodingKey) {
+        let pair = Ed25519KeyPair::generate().expect("a key pair");
+        let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+        let jwks =
+            format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","kid":"1","x":"{x}"}}]}}"#);
+        let file = folder.join("jwks.json");
+        std::fs::write(&file, jwks).expect("written");
+        let http = service_kit::http_client::build(service_kit::http_client::internal()).expect("a client");
+        let nobody = AuthzClient::new(http, "http://127.0.0.1:9".parse().expect("a URL"), Secret::from("t"));
+        let keys = Arc::new(Keys::load(file, nobody, Health::new()));
+        let key = EncodingKey::from_ed_der(pair.to_pkcs8v1().expect("a document").as_ref());
+        (Verifier::new(keys, "issuer", clock), key)
+    }
+
+    #[tokio::test]
+    async fn what_was_verified_is_remembered_by_all_of_its_bytes_until_it_expires() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = Clock::manual(from_millis(1_000_000));
+        let (verifier, key) = verifier(folder.path(), clock.clone());
+        let claims = AppTokenClaims {
+            iss: "issuer".to_owned(),
+            aud: InstanceId::generate(),
+            sub: UserId::generate(),
+            sid: SessionId::generate(),
+            iat: 1_000,
+            exp: 1_600,
+        };
+        let mut header = Header::new(Algorithm::EdDSA);
+        (header.typ, header.kid) = (Some(APP_TOKEN_TYPE.to_owned()), Some("1".to_owned()));
+        let token = encode(&header, &claims, &key).expect("a token");
+        let first = verifier.verify(&token).await.expect("genuine");
+        assert!(Arc::ptr_eq(&first, &verifier.verify(&token).await.expect("genuine")), "not verified again");
+        assert_eq!(verifier.verify(&format!("{token}A")).await, Err(TokenFault::Invalid));
+        assert_eq!(verifier.verify(&token[..token.len() - 1]).await, Err(TokenFault::Invalid));
+        let remembered = || verifier.remembered.read().expect("a lock").len();
+        verifier.sweep();
+        assert_eq!(remembered(), 1, "and nothing of what was refused");
+        clock.advance(std::time::Duration::from_mins(10));
+        verifier.sweep();
+        assert_eq!(remembered(), 0);
+    }
+}

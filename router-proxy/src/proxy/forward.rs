@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -26,8 +26,8 @@ use crate::routes::Route;
 use crate::upstream::{Lease, Progress, Unanswered, UploadBody, Upstream, UpstreamError, send};
 use crate::wake;
 
-/// Answers that are longer than this are watched like streams, because they take a while.
-const LONG_ANSWER: u64 = 1024 * 1024;
+/// Bodies that are longer than this are watched like streams, because they take a while.
+const LONG_BODY: u64 = 1024 * 1024;
 
 /// What an exchange needs beside the request.
 struct Passage<'a> {
@@ -73,13 +73,22 @@ impl Router {
         };
         let headers = build(head.headers, &facts);
         let parts = upstream_head(head.method, &head.uri, headers, &body);
+        let is_long = Body::size_hint(&body).exact().is_none_or(|n| n > LONG_BODY);
         // A long upload is use, too.
         let meter = Meter::new(Arc::clone(&route.activity), self.clock.clone());
         let body = UploadBody::from_client(body).metered(meter);
         let progress = body.progress();
         let started = Instant::now();
         let times = &self.config.timeouts;
-        let mut outcome = send(&upstream, parts, body, times).await;
+        let exchange = send(&upstream, parts, body, times);
+        let mut outcome = match grant.as_ref().filter(|_| is_long) {
+            None => exchange.await,
+            // Boxed, because most requests are short, and so need no room for it.
+            Some(grant) => match Box::pin(self.while_allowed(grant, exchange)).await {
+                Some(outcome) => outcome,
+                None => return self.refuse(&grant.ended(), context),
+            },
+        };
         if let Err(Unanswered { replay: Some(replay), .. }) = &mut outcome {
             match self.moved_to(&route, context.kind).await {
                 Ok(None) => {}
@@ -119,6 +128,16 @@ impl Router {
         }
     }
 
+    /// Waits for an exchange with a long upload; nothing where what let it in is revoked before it is answered.
+    async fn while_allowed<T>(&self, grant: &Grant, exchange: impl Future<Output = T>) -> Option<T> {
+        let guard = self.gate.revocations().watch(grant.credential);
+        let closed = guard.closed();
+        tokio::select! {
+            outcome = exchange => Some(outcome),
+            () = closed.cancelled() => None,
+        }
+    }
+
     /// Where the instance is now, once it is ready there, if its route has changed since the request was sent: its
     /// container was stopped or replaced under it, and whoever sent it need not know.
     async fn moved_to(
@@ -151,12 +170,12 @@ impl Router {
     fn answer(&self, passage: Passage<'_>, answered: Answered, mut context: Context) -> Response<AnswerBody> {
         let (mut head, body) = answered.response.into_parts();
         let is_event_stream = is_event_stream(&head.headers);
-        let length = hyper::body::Body::size_hint(&body).exact();
+        let length = Body::size_hint(&body).exact();
         clean(&mut head.headers);
         head.version = Version::default();
         head.extensions.clear();
         context.held.log.status = head.status;
-        let takes_a_while = is_event_stream || length.is_none_or(|n| n > LONG_ANSWER);
+        let takes_a_while = is_event_stream || length.is_none_or(|n| n > LONG_BODY);
         let guard = passage
             .grant
             .filter(|_| takes_a_while)

@@ -65,6 +65,7 @@ impl Instance {
             .route("/upload", post(upload))
             .route("/download", get(download))
             .route("/endless", get(endless))
+            .route("/long", get(long))
             .route("/sse", get(sse))
             .route("/stream", get(stream))
             .route("/slow", any(slow))
@@ -127,6 +128,16 @@ async fn endless(State(state): Inst) -> Body {
         state.produced.fetch_add(piece.len() as u64, Ordering::SeqCst);
         Ok::<_, std::io::Error>(piece.clone())
     }))
+}
+
+/// Length of `/long`.
+pub(crate) const LONG: u64 = 1 << 40;
+
+/// As endless, but it says beforehand how long it is.
+async fn long(state: Inst) -> Response {
+    let mut response = endless(state).await.into_response();
+    response.headers_mut().insert("content-length", HeaderValue::from(LONG));
+    response
 }
 
 async fn sse(State(state): Inst) -> Response {

@@ -18,6 +18,7 @@ mod processes;
 mod proxy_protocol;
 mod raw;
 mod readiness;
+mod revoked;
 mod routing;
 mod smuggling;
 mod streams;
