@@ -13,6 +13,7 @@ mod edge;
 mod faults;
 mod hardening;
 mod isolation;
+mod keys;
 mod lifecycle;
 mod replace;
 mod scripts;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         walk::everything_works_without_javascript,
         admin::alice_governs_bobs_instance_once_the_operator_lets_her,
         chat::providers_receive_what_they_should_and_their_failures_are_told,
+        keys::a_key_opens_its_owners_instance_until_it_is_revoked,
         hardening::docker_inspect_equals_the_golden_spec,
         hardening::the_default_app_is_small,
         hardening::docker_guard_alone_has_dockers_socket,
