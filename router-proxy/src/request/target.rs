@@ -32,6 +32,10 @@ pub(crate) fn check(parts: &Parts) -> Result<Host, Refusal> {
         return Err(Refusal::Malformed("the request target has another scheme"));
     }
     check_expect(&parts.headers)?;
+    // RFC 9110, section 5.3: it is no list. Which of two counts, each server decides for itself.
+    if parts.headers.get_all(header::AUTHORIZATION).iter().nth(1).is_some() {
+        return Err(Refusal::Malformed("there are two Authorization headers"));
+    }
     host(parts)
 }
 
@@ -131,6 +135,7 @@ mod tests {
             ("CONNECT", "alice.localhost:8088", &[HOST], "405"),
             ("TRACE", "/", &[HOST], "405"),
             ("POST", "/", &[HOST, ("expect", "200-ok")], "417"),
+            ("GET", "/", &[HOST, ("authorization", "Basic a"), ("authorization", "Basic a")], "400"),
         ];
         for (method, target, headers, status) in refused {
             assert_eq!(outcome(method, target, headers), *status, "{method} {target} {headers:?}");

@@ -110,7 +110,7 @@ async fn what_is_no_key_for_this_instance_opens_nothing() {
     // Two credentials: nobody could say which counts.
     let twice = world.request(Method::GET, "alice", "/").header("authorization", "Basic eDp5");
     let twice = twice.header("authorization", format!("Bearer {}", key.text)).header("cookie", &cookie);
-    assert_eq!(twice.send().await.expect("an answer").status(), 401);
+    assert_eq!(twice.send().await.expect("an answer").status(), 400);
     assert_eq!(app.requests(), 0);
 }
 

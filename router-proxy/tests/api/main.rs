@@ -4,15 +4,19 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on must say where")]
 
+mod answers;
 mod api_keys;
 mod churn;
 mod connections;
 mod fake_authz;
 mod fake_deploy;
 mod gate;
+mod h2c;
 mod handoff;
 mod handover;
+mod http2;
 mod instances;
+mod normalisation;
 mod outage;
 mod processes;
 mod proxy_protocol;

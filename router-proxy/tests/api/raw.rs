@@ -27,10 +27,32 @@ pub(crate) async fn talk(router: SocketAddr, bytes: &[u8]) -> String {
     }
 }
 
+/// Sends bytes and reads until what came ends in `end`.
+pub(crate) async fn talk_until(router: SocketAddr, bytes: &[u8], end: &str) -> String {
+    let mut stream = TcpStream::connect(router).await.expect("a connection");
+    stream.write_all(bytes).await.expect("sent");
+    read_until(&mut stream, end).await
+}
+
+/// Reads until what came ends in `end`, or the connection does.
+pub(crate) async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let (mut out, mut buffer) = (Vec::new(), [0_u8; 4096]);
+    while !out.ends_with(end.as_bytes()) {
+        match tokio::time::timeout(PATIENCE, stream.read(&mut buffer)).await {
+            Ok(Ok(n)) if n > 0 => out.extend_from_slice(&buffer[..n]),
+            _ => break,
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// The statuses of the answers in a connection's bytes.
 pub(crate) fn statuses(text: &str) -> Vec<u16> {
     // An answer may begin right after the body of another; words in a body are followed by no number.
-    let numbers = text.match_indices("HTTP/1.1 ").map(|(i, m)| text[i + m.len()..].get(..3));
+    let versions = ["HTTP/1.1 ", "HTTP/1.0 "];
+    let starts =
+        text.char_indices().filter(|(i, _)| versions.iter().any(|version| text[*i..].starts_with(version)));
+    let numbers = starts.map(|(i, _)| text[i + versions[0].len()..].get(..3));
     numbers.filter_map(|number| number?.parse().ok()).collect()
 }
 
@@ -98,8 +120,10 @@ fn request_length(bytes: &[u8]) -> Option<usize> {
     let (length, chunked) = (header("content-length"), header("transfer-encoding"));
     assert!(length.is_none() || chunked.is_none(), "both framings reached the instance: {text}");
     if chunked.is_some() {
-        let end = bytes[head..].windows(5).position(|w| w == b"0\r\n\r\n")?;
-        return Some(head + end + 5);
+        // The last chunk, then trailers up to an empty line.
+        let last = bytes[head - 2..].windows(5).position(|w| w == b"\r\n0\r\n")? + head;
+        let end = bytes[last..].windows(4).position(|w| w == b"\r\n\r\n")?;
+        return Some(last + end + 4);
     }
     let total = head + length.map_or(0, |l| l.parse::<usize>().expect("a length"));
     (bytes.len() >= total).then_some(total)
