@@ -3,6 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::request::trailers;
 use crate::request::upstream_headers::is_own_cookie;
 
 /// Hop-by-hop (RFC 9110, section 7.6.1), and what reaches beyond the instance: `Clear-Site-Data` takes the
@@ -32,8 +33,9 @@ const NOT_NAMEABLE: &[&str] = &[
     "cache-control",
 ];
 
-/// Removes them in place.
+/// Removes them in place. Of the trailers that are announced, those that may pass stay announced.
 pub(crate) fn clean(headers: &mut HeaderMap) {
+    let announced = trailers::announced(headers);
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -47,6 +49,9 @@ pub(crate) fn clean(headers: &mut HeaderMap) {
     }
     for name in REMOVED {
         headers.remove(*name);
+    }
+    if let Some(names) = announced {
+        headers.insert(header::TRAILER, names);
     }
     if headers.contains_key(header::SET_COOKIE) {
         let kept: Vec<HeaderValue> = headers
@@ -117,6 +122,7 @@ mod tests {
             ("set-cookie", "beaver_app=stolen"),
             ("set-cookie", "b=2; Domain=localhost"),
             ("upgrade", "h2c"),
+            ("trailer", "Set-Cookie, ETag"),
             ("etag", "\"x\""),
         ] {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -124,6 +130,7 @@ mod tests {
         clean(&mut headers);
         let mut left: Vec<_> = headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
         left.sort();
-        assert_eq!(left, ["content-type: text/plain", "etag: \"x\"", "set-cookie: a=1"]);
+        let wanted = ["content-type: text/plain", "etag: \"x\"", "set-cookie: a=1", "trailer: etag"];
+        assert_eq!(left, wanted);
     }
 }

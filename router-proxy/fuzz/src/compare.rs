@@ -7,7 +7,7 @@ use super::strict::{Framing, Reading, Request, read};
 const REPLACED: [&str; 6] =
     ["host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-request-id"];
 /// Between two hops, or for the router alone.
-const NEVER_SENT_ON: [&str; 12] = [
+const NEVER_SENT_ON: [&str; 10] = [
     "expect",
     "forwarded",
     "http2-settings",
@@ -16,8 +16,6 @@ const NEVER_SENT_ON: [&str; 12] = [
     "proxy-authenticate",
     "proxy-authorization",
     "proxy-connection",
-    "te",
-    "trailer",
     "x-original-url",
     "x-real-ip",
 ];
@@ -42,7 +40,9 @@ pub(crate) fn same(wanted: Option<&Request>, bytes: &[u8]) -> Result<(), String>
     is(got.body == wanted.body, "body")?;
     is((got.framing == Framing::Chunked) == (wanted.framing == Framing::Chunked), "framing")?;
     host(wanted, &got)?;
-    headers(wanted, &got)
+    headers(wanted, &got)?;
+    let is_right = |field: &(String, Vec<u8>)| may_follow(&field.0) && wanted.trailers.contains(field);
+    is(got.trailers.iter().all(is_right), "trailer")
 }
 
 /// The part that an origin server gets (RFC 9112, section 3.2); `None` where the target has no such part.
@@ -90,12 +90,35 @@ fn is_api_key(value: &[u8]) -> bool {
     value[..space].eq_ignore_ascii_case(b"bearer") && value[space..].trim_ascii_start().starts_with(b"bvr_")
 }
 
+/// What may stand behind a body: of all that the generators make, this alone.
+fn may_follow(name: &str) -> bool {
+    matches!(name, "etag" | "server-timing" | "content-digest" | "repr-digest" | "digest")
+        || name.starts_with("grpc-")
+        || name.starts_with("signature")
+        || name.starts_with("x-checksum-")
+        || name.starts_with("x-amz-checksum-")
+}
+
+fn tokens(value: &[u8]) -> Vec<String> {
+    value
+        .split(|b| *b == b',')
+        .map(|word| String::from_utf8_lossy(word).trim().to_ascii_lowercase())
+        .collect()
+}
+
+fn wants_trailers(wanted: &Request) -> bool {
+    wanted.values("te").into_iter().flat_map(tokens).any(|token| token == "trailers")
+}
+
 fn headers(wanted: &Request, got: &Request) -> Result<(), String> {
     for (name, _) in &got.headers {
         let values = got.values(name);
         let is_right = match name.as_str() {
             name if REPLACED.contains(&name) => values.len() == 1,
+            "connection" if values == [b"te"] => got.values("te") == [b"trailers"],
             "connection" => values == [b"Upgrade"] && got.values("upgrade") == [b"websocket"],
+            "te" => values == [b"trailers"] && got.values("connection") == [b"te"] && wants_trailers(wanted),
+            "trailer" => values.len() == 1 && tokens(values[0]).iter().all(|name| may_follow(name)),
             "upgrade" => values == [b"websocket"] && got.values("connection") == [b"Upgrade"],
             "transfer-encoding" => values.len() == 1,
             // Joined to one line, less our own.

@@ -21,10 +21,12 @@ pub(crate) struct Request {
     pub(crate) target: String,
     pub(crate) is_http_11: bool,
     /// Names in lower case, values without the space around them, in their order.
-    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    pub(crate) headers: Fields,
     pub(crate) framing: Framing,
     /// Without the framing of chunks.
     pub(crate) body: Vec<u8>,
+    /// As the headers.
+    pub(crate) trailers: Fields,
     /// Where the request begins, behind empty lines, and where it ends.
     pub(crate) start: usize,
     pub(crate) end: usize,
@@ -47,6 +49,8 @@ pub(crate) enum Reading {
     /// What readers may disagree on, or what is no request.
     Doubtful(&'static str),
 }
+
+type Fields = Vec<(String, Vec<u8>)>;
 
 /// Why there is no request.
 enum Stop {
@@ -102,11 +106,11 @@ fn request(bytes: &[u8]) -> Result<Request, Stop> {
     let target = text(target).filter(|_| is_target).ok_or(Doubtful("the target"))?;
     let headers = cursor.fields()?;
     let framing = framing(&headers, is_http_11)?;
-    let body = match framing {
-        Framing::Length(length) => cursor.take(length)?.to_vec(),
+    let (body, trailers) = match framing {
+        Framing::Length(length) => (cursor.take(length)?.to_vec(), Vec::new()),
         Framing::Chunked => cursor.chunks()?,
     };
-    Ok(Request { method, target, is_http_11, headers, framing, body, start, end: cursor.at })
+    Ok(Request { method, target, is_http_11, headers, framing, body, trailers, start, end: cursor.at })
 }
 
 /// Section 6.3, without any of its repairs.
@@ -164,7 +168,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Field lines up to an empty one (section 5).
-    fn fields(&mut self) -> Result<Vec<(String, Vec<u8>)>, Stop> {
+    fn fields(&mut self) -> Result<Fields, Stop> {
         let mut fields = Vec::new();
         loop {
             let line = self.line()?;
@@ -186,16 +190,15 @@ impl<'a> Cursor<'a> {
         Ok(taken)
     }
 
-    /// Section 7.1; the trailers are checked and left out.
-    fn chunks(&mut self) -> Result<Vec<u8>, Stop> {
+    /// Section 7.1: the body and the trailers.
+    fn chunks(&mut self) -> Result<(Vec<u8>, Fields), Stop> {
         let mut body = Vec::new();
         loop {
             let line = self.line()?;
             let digits = line.split(|b| *b == b';').next().unwrap_or_default();
             let size = number(digits, 16).ok_or(Doubtful("the size of a chunk"))?;
             if size == 0 {
-                self.fields()?;
-                return Ok(body);
+                return Ok((body, self.fields()?));
             }
             body.extend_from_slice(self.take(size)?);
             match self.bytes[self.at..] {

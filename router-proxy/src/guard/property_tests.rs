@@ -108,9 +108,30 @@ fn tokens(parts: &[&[u8]]) -> Tokens {
 }
 
 fn header() -> impl Strategy<Value = Tokens> {
-    let name =
-        prop::sample::select(vec!["X", "x-a", "Accept", "Connection", "Cookie", "X_b", "Upgrade", "TE"]);
-    let value = prop::sample::select(vec!["a", "close", "a, b", "", "a:b", "\u{e9}", "chunked", "3"]);
+    let name = prop::sample::select(vec![
+        "X",
+        "x-a",
+        "Accept",
+        "Connection",
+        "Cookie",
+        "X_b",
+        "Upgrade",
+        "TE",
+        "Trailer",
+        "ETag",
+    ]);
+    let value = prop::sample::select(vec![
+        "a",
+        "close",
+        "a, b",
+        "",
+        "a:b",
+        "\u{e9}",
+        "chunked",
+        "3",
+        "trailers",
+        "etag, host",
+    ]);
     let space = prop::sample::select(vec!["", " ", "\t", "  "]);
     (name, space.clone(), value, space).prop_map(|(name, before, value, after)| {
         let words = [name, ":", before, value, after, "\r\n"];

@@ -18,6 +18,7 @@ use super::request_log::RequestLog;
 use crate::activity::Meter;
 use crate::gate::StreamGuard;
 use crate::guard::InFlight;
+use crate::request::trailers::keep;
 use crate::upstream::{Lease, Progress};
 
 /// The one body type of the public listener.
@@ -142,9 +143,10 @@ impl StreamBody {
 
     fn pass(&mut self, frame: Frame<Bytes>) -> Option<Result<Frame<Bytes>, io::Error>> {
         let Some(data) = frame.data_ref() else {
-            // Trailers end here.
             self.finish("ok");
-            return None;
+            // A browser could take them for headers of ours.
+            let kept = frame.into_trailers().map(keep).ok().filter(|kept| !kept.is_empty());
+            return kept.map(Frame::trailers).map(Ok);
         };
         self.held.log.bytes_out += data.len() as u64;
         if let Some(meter) = &self.meter {

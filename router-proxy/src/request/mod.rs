@@ -4,5 +4,6 @@
 pub(crate) mod host;
 pub(crate) mod kind;
 pub(crate) mod target;
+pub(crate) mod trailers;
 pub(crate) mod upstream_head;
 pub(crate) mod upstream_headers;

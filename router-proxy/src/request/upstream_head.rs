@@ -19,6 +19,9 @@ pub(crate) fn upstream_head(method: Method, uri: &Uri, headers: HeaderMap, body:
     if !body.is_end_stream() && body.size_hint().exact().is_none() {
         let chunked = HeaderValue::from_static("chunked");
         request.headers_mut().insert(header::TRANSFER_ENCODING, chunked);
+    } else {
+        // They have no place behind any other body.
+        request.headers_mut().remove(header::TRAILER);
     }
     request.into_parts().0
 }

@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use service_kit::client_addr::TrustedProxies;
 
 use super::host::Host;
+use super::trailers;
 
 /// Who is signed in, as header values made once for a session.
 #[derive(Clone, Debug)]
@@ -78,6 +79,8 @@ pub(crate) fn build(inbound: HeaderMap, facts: &Facts<'_>) -> HeaderMap {
     let named = named_by_connection(&inbound);
     let chain = forwarded_for(&inbound, facts);
     let scheme = forwarded_scheme(&inbound, facts);
+    let announced = trailers::announced(&inbound);
+    let wants_trailers = !facts.is_websocket && trailers::are_welcome(&inbound);
     let mut out = HeaderMap::with_capacity(inbound.len() + 12);
     let mut cookies: Vec<u8> = Vec::new();
     let mut last: Option<HeaderName> = None;
@@ -97,6 +100,13 @@ pub(crate) fn build(inbound: HeaderMap, facts: &Facts<'_>) -> HeaderMap {
         out.insert(header::COOKIE, value);
     }
     add_ours(&mut out, facts, &chain, scheme);
+    if let Some(names) = announced {
+        out.insert(header::TRAILER, names);
+    }
+    if wants_trailers {
+        out.insert(header::TE, HeaderValue::from_static("trailers"));
+        out.insert(header::CONNECTION, HeaderValue::from_static("te"));
+    }
     out
 }
 

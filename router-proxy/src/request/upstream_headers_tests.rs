@@ -91,7 +91,8 @@ fn connection_removes_what_it_names_but_not_what_others_rely_on() {
             ("content-length", "3"),
             ("cookie", "a=1"),
             ("authorization", "Basic x"),
-            ("te", "trailers"),
+            ("te", "gzip"),
+            ("trailer", "Host, X-Private"),
             ("keep-alive", "1"),
             ("transfer-encoding", "chunked"),
             ("upgrade", "h2c"),
@@ -107,6 +108,7 @@ fn connection_removes_what_it_names_but_not_what_others_rely_on() {
         "connection",
         "x-private",
         "te",
+        "trailer",
         "keep-alive",
         "transfer-encoding",
         "upgrade",
@@ -149,4 +151,13 @@ fn repeated_headers_stay_repeated() {
     let out = built(&[("x-a", "1"), ("x-a", "2"), ("accept", "*/*")], "", None);
     assert_eq!(out.get_all("x-a").iter().collect::<Vec<_>>(), ["1", "2"]);
     assert_eq!(out["accept"], "*/*");
+}
+
+#[test]
+fn the_instance_is_told_of_trailers_that_may_pass_and_of_no_other_connection_option() {
+    let out =
+        built(&[("te", "gzip, trailers"), ("trailer", "ETag, Host"), ("connection", "te, close")], "", None);
+    assert_eq!(out["te"], "trailers");
+    assert_eq!(out["connection"], "te");
+    assert_eq!(out["trailer"], "etag");
 }

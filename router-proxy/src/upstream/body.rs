@@ -12,6 +12,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Instant;
 
 use crate::activity::Meter;
+use crate::request::trailers::keep;
 
 /// How far the upload is; shared with whoever waits for the answer.
 #[derive(Debug)]
@@ -120,13 +121,18 @@ impl Body for UploadBody {
         match poll {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
-                this.progress.note(bytes, this.is_end_stream());
+                // Nothing comes behind trailers.
+                this.progress.note(bytes, frame.is_trailers() || this.is_end_stream());
                 if let Some(meter) = &this.meter {
                     meter.touch();
                 }
-                // Trailers end here: an instance could take them for headers of ours.
-                let is_data = frame.is_data();
-                Poll::Ready(is_data.then_some(Ok(frame)))
+                Poll::Ready(match frame.into_trailers() {
+                    // An instance could take them for headers of ours.
+                    Ok(trailers) => {
+                        Some(keep(trailers)).filter(|kept| !kept.is_empty()).map(Frame::trailers).map(Ok)
+                    }
+                    Err(frame) => frame.is_data().then_some(Ok(frame)),
+                })
             }
             Poll::Ready(None) => {
                 this.progress.note(0, true);

@@ -161,7 +161,7 @@ async fn nothing_forged_reaches_the_instance_and_nothing_forbidden_the_browser()
         ("forwarded", "for=6.6.6.6"),
         ("x-real-ip", "6.6.6.6"),
         ("proxy-authorization", "Basic x"),
-        ("te", "trailers"),
+        ("te", "gzip"),
         ("keep-alive", "x"),
         ("x-custom", "kept"),
         ("x-request-id", "request-from-outside"),

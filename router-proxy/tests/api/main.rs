@@ -28,5 +28,6 @@ mod smuggling;
 mod streams;
 mod tls;
 mod tls_client;
+mod trailers;
 mod websocket;
 mod world;

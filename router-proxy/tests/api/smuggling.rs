@@ -138,7 +138,7 @@ async fn hop_by_hop_tricks_change_nothing_that_matters() {
     let bytes = format!(
         "GET http://ALICE.localhost/path HTTP/1.1\r\n{HOST}\r\n\
          Connection: keep-alive, X-Secret, Host, X-Forwarded-For, Upgrade\r\n\
-         X-Secret: 1\r\nX_Under: 1\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\nTE: trailers\r\n\
+         X-Secret: 1\r\nX_Under: 1\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\nTE: gzip\r\n\
          Trailer: X-Beaver-User-Id\r\nX-Forwarded-For: 6.6.6.6\r\nX-Kept: 1\r\n\r\n"
     );
     let answer = talk(world.router, bytes.as_bytes()).await;
