@@ -1,6 +1,7 @@
 //! A request that may pass, on its way to the instance, and the answer on its way back. Headers are made by
 //! pure functions; this file joins them to connections and bodies.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -155,6 +156,11 @@ impl Router {
     }
 
     fn upstream_failed(&self, error: &UpstreamError, context: Context) -> Response<AnswerBody> {
+        if let UpstreamError::Exchange(error) = error
+            && let Some(refusal) = upload_fault(error)
+        {
+            return self.refuse(&refusal, context);
+        }
         let (kind, refusal) = match error {
             UpstreamError::Connect(_) => ("connect", Refusal::UpstreamFailed),
             UpstreamError::Exchange(_) => ("exchange", Refusal::UpstreamFailed),
@@ -274,6 +280,18 @@ impl Router {
             }
         }
     }
+}
+
+/// What was wrong with the client's body, where that and not the instance ended the exchange.
+fn upload_fault(error: &hyper::Error) -> Option<Refusal> {
+    if !error.is_user() {
+        return None;
+    }
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let is_late = causes
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|io| io.kind() == std::io::ErrorKind::TimedOut);
+    Some(if is_late { Refusal::TooSlow } else { Refusal::Malformed("its body is malformed or breaks off") })
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

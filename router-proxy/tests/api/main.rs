@@ -8,6 +8,7 @@ mod answers;
 mod api_keys;
 mod churn;
 mod connections;
+mod corpus;
 mod fake_authz;
 mod fake_deploy;
 mod gate;

@@ -3,11 +3,11 @@
 
 use serde_json::json;
 
+use crate::corpus::{HOST, Refused, bad_framing, bad_hosts, bad_targets, get, post, the_rest, unknown_hosts};
 use crate::raw::{Recorder, statuses, talk, talk_until};
 use crate::world::{World, eventually};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-const HOST: &str = "Host: alice.localhost\r\n";
 /// What the router says to the instance of a request for `alice.localhost` from 127.0.0.1.
 const OURS: [&str; 6] = [
     "host: alice.localhost",
@@ -66,184 +66,6 @@ async fn passed(world: &World, recorder: &Recorder, request: &str) -> String {
     let seen = recorder.requests();
     assert_eq!(seen.len(), before + 1, "{request:?} gave {:?}", &seen[before..]);
     comparable(&seen[before], world.router.port())
-}
-
-struct Refused {
-    status: u16,
-    bytes: Vec<u8>,
-}
-
-fn refused(status: u16, request: impl AsRef<[u8]>) -> Refused {
-    Refused { status, bytes: request.as_ref().to_vec() }
-}
-
-fn get(target: &str, headers: &str) -> String {
-    format!("GET {target} HTTP/1.1\r\n{headers}\r\n")
-}
-
-fn post(headers: &str, body: &str) -> String {
-    format!("POST / HTTP/1.1\r\n{HOST}{headers}\r\n{body}")
-}
-
-fn bad_hosts() -> Vec<Refused> {
-    let mut all = vec![
-        refused(400, get("/", "")),
-        refused(400, "GET / HTTP/1.0\r\n\r\n"),
-        refused(400, get("/", &format!("{HOST}{HOST}"))),
-        refused(400, get("/", &format!("{HOST}Host: bob.localhost\r\n"))),
-        refused(400, get("/", &format!("{HOST}host:\r\n"))),
-        refused(400, b"GET / HTTP/1.1\r\nHost: \xe4lice.localhost\r\n\r\n"),
-    ];
-    for host in [
-        "",
-        " ",
-        ".",
-        "me@alice.localhost",
-        "alice.localhost, bob.localhost",
-        "alice.localhost,",
-        "alice.localhost/",
-        "alice localhost",
-        "alice.localhost bob.localhost",
-        "alice.localhost..",
-        "alice..localhost",
-        ".alice.localhost",
-        "alice.localhost:0",
-        "alice.localhost:65536",
-        "alice.localhost:99999",
-        "alice.localhost:+80",
-        "alice.localhost:8o",
-        "alice.localhost:80:80",
-        "alice.localhost?x",
-        "alice.localhost#x",
-        "alice%2elocalhost",
-        "http://alice.localhost",
-        "alice.localhost\\",
-        "\u{e4}lice.localhost",
-        "[::1",
-    ] {
-        all.push(refused(400, get("/", &format!("Host: {host}\r\n"))));
-    }
-    all
-}
-
-fn bad_targets() -> Vec<Refused> {
-    let mut all = vec![refused(405, format!("CONNECT alice.localhost:80 HTTP/1.1\r\n{HOST}\r\n"))];
-    for target in [
-        "http://bob.localhost/",
-        "http://alice.localhost:9/",
-        "http://me@alice.localhost/",
-        "http://alice.localhost?a",
-        "http://",
-        "http:///",
-        "http:/alice.localhost/",
-        "ftp://alice.localhost/",
-        "//alice.localhost:x/#",
-        "alice.localhost:80",
-        "alice.localhost",
-        "foo",
-        "*",
-        "?a",
-        "/a#b",
-        "/a b",
-        "/a\tb",
-        "/\u{e4}",
-        "/a\u{7f}",
-        "",
-    ] {
-        all.push(refused(400, get(target, HOST)));
-    }
-    // In absolute form the Host must be there all the same, and agree.
-    all.push(refused(400, get("http://alice.localhost/", "")));
-    all.push(refused(400, get("http://alice.localhost/", "Host:\r\n")));
-    for method in ["POST", "HEAD", "PUT", "FOO"] {
-        all.push(refused(400, format!("{method} * HTTP/1.1\r\n{HOST}\r\n")));
-    }
-    for line in
-        ["GET /", "GET  / HTTP/1.1", "GET / HTTP/1.1 ", " GET / HTTP/1.1", "GET / HTTP/1.2", "GET / http/1.1"]
-    {
-        all.push(refused(400, format!("{line}\r\n{HOST}\r\n")));
-    }
-    all
-}
-
-fn bad_framing() -> Vec<Refused> {
-    let mut all = Vec::new();
-    for headers in [
-        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
-        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
-        "Content-Length: 5\r\nContent-Length: 5\r\n",
-        "Content-Length: 5\r\nContent-Length: 0\r\n",
-        "Content-Length: 5, 5\r\n",
-        "Content-Length: +5\r\n",
-        "Content-Length: -5\r\n",
-        "Content-Length: 0x5\r\n",
-        "Content-Length: 5a\r\n",
-        "Content-Length:\r\n",
-        "Content-Length: 99999999999999999999\r\n",
-        "Transfer-Encoding: gzip, chunked\r\n",
-        "Transfer-Encoding: chunked, identity\r\n",
-        "Transfer-Encoding: identity\r\n",
-        "Transfer-Encoding: xchunked\r\n",
-        "Transfer-Encoding: \"chunked\"\r\n",
-        "Transfer-Encoding: chunked;q=1\r\n",
-        "Transfer-Encoding:\r\n",
-        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
-        "Transfer-Encoding: \x0bchunked\r\n",
-        "Transfer-Encoding : chunked\r\n",
-    ] {
-        all.push(refused(400, post(headers, "0\r\n\r\n")));
-    }
-    all.push(refused(400, format!("POST / HTTP/1.0\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")));
-    for head in [
-        "GET / HTTP/1.1\nHost: alice.localhost\n\n",
-        "GET / HTTP/1.1\r\nHost: alice.localhost\n\r\n",
-        "GET / HTTP/1.1\rHost: alice.localhost\r\r",
-        "GET / HTTP/1.1\r\nHost: alice.localhost\r\nX: a\rY: b\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: alice.localhost\r\nX: a\n\r\n",
-        "GET / HTTP/1.1\r\nHost: alice.localhost\r\nX: a\r\n b\r\n\r\n",
-        "GET / HTTP/1.1\r\n Host: alice.localhost\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: alice.localhost\r\nX: a\0b\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: alice.localhost\r\nX\0: b\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: alice.localhost\r\nX : b\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost : alice.localhost\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: alice.localhost\r\n: b\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: alice.localhost\r\nno colon\r\n\r\n",
-    ] {
-        all.push(refused(400, head));
-    }
-    all
-}
-
-fn the_rest() -> Vec<Refused> {
-    let long = |length: usize| "x".repeat(length);
-    let headers = |count: usize| format!("{HOST}{}", "X: y\r\n".repeat(count - 1));
-    vec![
-        refused(405, format!("TRACE / HTTP/1.1\r\n{HOST}\r\n")),
-        refused(417, post("Expect: 200-ok\r\nContent-Length: 1\r\n", "a")),
-        refused(417, post("Expect: 100-continue, x\r\nContent-Length: 1\r\n", "a")),
-        refused(417, post("Expect: 100-continue\r\nExpect: x\r\nContent-Length: 1\r\n", "a")),
-        refused(414, get(&format!("/{}", long(8 * 1024)), HOST)),
-        refused(414, format!("GET /{}", long(20_000))),
-        refused(431, get("/", &format!("{HOST}X: {}\r\n", long(32 * 1024)))),
-        refused(431, format!("GET / HTTP/1.1\r\n{HOST}X: {}", long(60_000))),
-        refused(431, get("/", &headers(101))),
-        refused(400, get("/", &format!("{HOST}Authorization: Basic a\r\nAuthorization: Basic b\r\n"))),
-        refused(400, get("/", &format!("{HOST}Authorization: Basic a\r\nauthorization: Basic a\r\n"))),
-    ]
-}
-
-fn unknown_hosts() -> Vec<Refused> {
-    [
-        "nobody.localhost",
-        "a_b.localhost",
-        "localhost",
-        "localhost.:80",
-        "x.alice.localhost",
-        "example.com",
-        "[::1]",
-    ]
-    .map(|host| refused(404, get("/", &format!("Host: {host}\r\n"))))
-    .into()
 }
 
 /// Sends each on a connection of its own, all at once, and checks the first status.
@@ -426,4 +248,32 @@ async fn a_request_behind_a_refused_one_is_served_where_its_start_is_known() {
     let first = get("/", "Host: nobody.localhost\r\n");
     assert_eq!(statuses(&talk(world.router, format!("{first}{next}").as_bytes()).await), [404, 200]);
     assert_eq!(recorder.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_body_is_the_clients_fault_and_no_request() {
+    let (world, recorder) = open().await;
+    let smuggled = get("/smuggled", HOST);
+    for body in [
+        "3\nabc\n0\n\n",
+        "+3\r\nabc\r\n0\r\n\r\n",
+        "0x3\r\nabc\r\n0\r\n\r\n",
+        "3 \r\nabc\r\n0\r\n\r\n",
+        "3\r\nabcd\r\n0\r\n\r\n",
+        "\r\n3\r\nabc\r\n0\r\n\r\n",
+        "10000000000000003\r\nabc\r\n0\r\n\r\n",
+        "3;\n\r\nabc\r\n0\r\n\r\n",
+        "-3\r\nabc\r\n0\r\n\r\n",
+        "3\r\nabc\r\n0\r\nX : y\r\n\r\n",
+    ] {
+        let request = post("Transfer-Encoding: chunked\r\n", &format!("{body}{smuggled}"));
+        let answer = talk(world.router, request.as_bytes()).await;
+        assert_eq!(statuses(&answer), [400], "{body:?} gave {answer:?}");
+    }
+    let whole = recorder.requests().into_iter().filter(|request| !request.starts_with("UNFINISHED"));
+    assert_eq!(whole.collect::<Vec<_>>(), Vec::<String>::new());
+    assert!(
+        !world.metrics().await.contains("beaver_router_upstream_errors_total{"),
+        "and not the instance's"
+    );
 }
