@@ -24,19 +24,22 @@ pub(crate) struct RouterProcess {
 }
 
 impl RouterProcess {
-    /// Starts the program with its neighbours; anybody may use `alice.localhost`, which is at `upstream`.
+    /// Starts the program with its neighbours; anybody may use `alice.localhost` and `bob.localhost`, two
+    /// instances that are both at `upstream`.
     pub(crate) async fn start(program: &Path, upstream: SocketAddrV4) -> Self {
         let (authz, deploy) = (FakeAuthz::start().await, FakeDeploy::start().await);
         let folder = tempfile::tempdir().expect("a folder");
         let routes = folder.path().join("conf.d");
         std::fs::create_dir_all(&routes).expect("a folder");
-        let route = json!({
-            "version": 1, "slug": "alice", "instance_id": InstanceId::generate(), "generation": 1,
-            "owner_id": Person::new("alice").user, "state": "ready", "upstream": upstream.to_string(),
-            "access": "public"
-        });
-        service_kit::atomic_file::write(&routes.join("alice.json"), route.to_string().as_bytes(), 0o640)
-            .expect("written");
+        for slug in ["alice", "bob"] {
+            let route = json!({
+                "version": 1, "slug": slug, "instance_id": InstanceId::generate(), "generation": 1,
+                "owner_id": Person::new(slug).user, "state": "ready", "upstream": upstream.to_string(),
+                "access": "public"
+            });
+            let path = routes.join(format!("{slug}.json"));
+            service_kit::atomic_file::write(&path, route.to_string().as_bytes(), 0o640).expect("written");
+        }
         let address = free_address();
         let log = std::fs::File::create(folder.path().join("log")).expect("a file");
         let child = Command::new(program)

@@ -56,9 +56,12 @@ async fn who_is_slow_keeps_nobody_waiting_and_leaves_nothing_behind() {
         }
     }
     eventually("all of them are there", || async { router.descriptors() >= before + 500 }).await;
-    let answer =
-        tokio::time::timeout(Duration::from_secs(5), talk_until(router.address, get.as_bytes(), "\0\0"));
-    assert_eq!(statuses(&answer.await.expect("in time")), [200], "an ordinary request meanwhile");
+    for slug in ["alice", "bob"] {
+        let get = get.replace("alice", slug);
+        let answer = talk_until(router.address, get.as_bytes(), "\0\0");
+        let answer = tokio::time::timeout(Duration::from_secs(5), answer).await.expect("in time");
+        assert_eq!(statuses(&answer), [200], "an ordinary request of {slug}'s meanwhile");
+    }
     drop(slow);
     eventually("all descriptors are back", || async { router.descriptors() <= before + 40 }).await;
     // What is left are idle connections to the instance, at most 32 and for 15 seconds.

@@ -51,8 +51,13 @@ pub(crate) async fn up(router: SocketAddr, length: u64) -> std::io::Result<u64> 
 
 /// Asks for so many bytes; answers how many arrived.
 pub(crate) async fn down(router: SocketAddr, length: u64) -> std::io::Result<u64> {
+    down_from("alice", router, length).await
+}
+
+/// The same from another instance.
+pub(crate) async fn down_from(slug: &str, router: SocketAddr, length: u64) -> std::io::Result<u64> {
     let mut stream = TcpStream::connect(router).await?;
-    let head = format!("GET /{length} HTTP/1.1\r\nHost: alice.localhost\r\nConnection: close\r\n\r\n");
+    let head = format!("GET /{length} HTTP/1.1\r\nHost: {slug}.localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).await?;
     let (_, mut got) = read_head(&mut stream).await?;
     let mut buffer = vec![0; PIECE];
