@@ -79,6 +79,7 @@ fn route(instance: &Instance) -> RouteFile {
         state: instance.state,
         upstream: instance.upstream(),
         access: Access::Owner,
+        first_byte: None,
         reason: instance.reason.clone(),
     }
 }

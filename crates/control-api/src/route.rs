@@ -22,6 +22,14 @@ pub enum Access {
     Public,
 }
 
+/// How long the router waits for an answer to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FirstByte {
+    /// As long as for the next event of a stream.
+    Off,
+}
+
 /// One route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteFile {
@@ -43,6 +51,9 @@ pub struct RouteFile {
     /// Who may pass.
     #[serde(default)]
     pub access: Access,
+    /// For apps that think before they answer; where it is absent, the router's limit holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_byte: Option<FirstByte>,
     /// Why it is failed or stopped, in words for the page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -77,6 +88,9 @@ mod tests {
         let again =
             RouteFile::parse("alice", &serde_json::to_string(&route).expect("json")).expect("a route");
         assert_eq!(again, route);
+        let patient = TEXT.replace("\"access\"", "\"first_byte\":\"off\",\"access\"");
+        let patient = RouteFile::parse("alice", &patient).expect("a route");
+        assert_eq!((route.first_byte, patient.first_byte), (None, Some(FirstByte::Off)));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! A request that may pass, on its way to the instance, and the answer on its way back. Headers are made by
 //! pure functions; this file joins them to connections and bodies.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use control_api::route::FirstByte;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
@@ -18,6 +20,7 @@ use super::tunnel::Tunnel;
 use crate::activity::Meter;
 use crate::error::Refusal;
 use crate::gate::{Grant, StreamGuard};
+use crate::limits::Timeouts;
 use crate::request::host::Host;
 use crate::request::kind::Kind;
 use crate::request::upstream_head::upstream_head;
@@ -80,7 +83,7 @@ impl Router {
         let body = UploadBody::from_client(body).metered(meter);
         let progress = body.progress();
         let started = Instant::now();
-        let times = &self.config.timeouts;
+        let times = &*patience(&self.config.timeouts, &route);
         let exchange = send(&upstream, parts, body, times);
         let mut outcome = match grant.as_ref().filter(|_| is_long) {
             None => exchange.await,
@@ -279,6 +282,14 @@ impl Router {
                 upstream.sweep(limit);
             }
         }
+    }
+}
+
+/// The times for a route: one that may think for long has as long as a stream between two events.
+fn patience<'a>(times: &'a Timeouts, route: &Route) -> Cow<'a, Timeouts> {
+    match route.file.first_byte {
+        Some(FirstByte::Off) => Cow::Owned(Timeouts { first_byte: times.stream_idle, ..times.clone() }),
+        None => Cow::Borrowed(times),
     }
 }
 

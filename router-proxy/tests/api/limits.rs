@@ -309,3 +309,26 @@ async fn a_stop_tells_clients_of_both_protocols_to_go() {
     assert!(answer.ends_with("slow answer") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
     assert!(world.stop().await);
 }
+
+#[tokio::test]
+async fn a_route_may_take_its_time_for_the_first_byte() {
+    let app = Instance::start("app").await;
+    let world = open(app.address, |times| times.first_byte = SHORT).await;
+    let mut route = world.alice_route(app.address);
+    route["access"] = json!("public");
+    route["first_byte"] = json!("off");
+    world.write_route("alice", &route.to_string());
+    let ask = b"GET /slow HTTP/1.1\r\nHost: alice.localhost\r\nConnection: close\r\n\r\n";
+    // Until the router has read the file, the limit holds.
+    let stream = loop {
+        let mut stream = connect(&world).await;
+        stream.write_all(ask).await.expect("sent");
+        let mut answer = [0; 12];
+        if tokio::time::timeout(SHORT * 4, stream.read_exact(&mut answer)).await.is_err() {
+            break stream;
+        }
+        assert_eq!(&answer, b"HTTP/1.1 504");
+    };
+    app.state.go.notify_waiters();
+    assert!(rest(stream).await.ends_with("slow answer"));
+}
