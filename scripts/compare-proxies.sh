@@ -31,7 +31,7 @@ begin_probe
 build_probe
 start_nginx
 start_haproxy
-step "Asking $(nginx -v 2>&1 | sed 's/.*: //'), $(haproxy -v | sed -n '1s/ [0-9].*//p') and the router"
+step "Asking $(nginx -v 2>&1 | sed 's/.*: //'), haproxy/$(haproxy -v | awk 'NR == 1 { print $3 }') and the router"
 peers=()
 for peer in nginx haproxy; do peers+=("$peer=$(peer_address "$peer"),$(peer_upstream "$peer")"); done
 "$PROBE" compare "$ROUTER" "${peers[@]}" || die "see the faults above"
