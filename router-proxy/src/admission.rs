@@ -22,9 +22,14 @@ impl Default for Admission {
 }
 
 impl Admission {
+    /// A place, where one is free.
+    pub(crate) fn enter_at_once(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
     /// A place, after a wait where all are taken; `None` when too many wait already.
     pub(crate) async fn enter(&self) -> Option<OwnedSemaphorePermit> {
-        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
+        if let Some(permit) = self.enter_at_once() {
             return Some(permit);
         }
         let waiting = Waiting::new(&self.queued)?;

@@ -21,7 +21,7 @@ use crate::handover::{self, Sockets};
 use crate::listeners::Listeners;
 use crate::metrics::RouterMetrics;
 use crate::pages::Pages;
-use crate::proxy::{Drain, Router, accept};
+use crate::proxy::{Drain, Router, Workers, accept};
 use crate::routes::{RouteFiles, RouteTable, follow, watch};
 use crate::tls::{self, CertificateFiles, TlsFront};
 
@@ -63,10 +63,22 @@ impl App {
         }
         let pages = AdminRouter::new().merge(health.router()).merge(metrics.router());
         server::serve(lifecycle, "admin", listeners.admin, server::layers(pages, &metrics, ADMIN_BODY_LIMIT));
+        let workers = Arc::new(
+            Workers::start(&router)
+                .map_err(|error| StartError::Other(format!("no thread to serve clients: {error}")))?,
+        );
         if let (Some(listener), Some(front)) = (listeners.tls, front) {
-            lifecycle.spawn_critical("tls", accept(Arc::clone(&router), listener, Some(front)));
+            let accepting = accept(Arc::clone(&router), Arc::clone(&workers), listener, Some(front));
+            lifecycle.spawn_critical("tls", accepting);
         }
-        lifecycle.spawn_critical("router", accept(Arc::clone(&router), listeners.public, None));
+        let accepting = accept(Arc::clone(&router), Arc::clone(&workers), listeners.public, None);
+        lifecycle.spawn_critical("router", accepting);
+        let (drained, stopping) = (Arc::clone(&router), lifecycle.stopping());
+        lifecycle.spawn_critical("workers", async move {
+            stopping.cancelled().await;
+            drained.drain.all_closed().await;
+            workers.finish().await
+        });
         if let Some(predecessor) = listeners.predecessor {
             predecessor.dismiss().await;
         }

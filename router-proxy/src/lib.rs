@@ -1,12 +1,14 @@
 //! router-proxy: takes requests for `<slug>.<base domain>`, lets the owner through and forwards them to the
-//! owner's container. A request walks through `proxy::accept` (guard and hyper), `proxy::handle` (checks,
-//! route, gate, readiness), `proxy::forward` (headers, connection, bodies) and back.
+//! owner's container. `proxy::accept` takes a connection, one of `proxy::workers` serves it
+//! (`proxy::connection`). A usual request walks through `fast_path`, any other through `proxy::hyper_side` (guard and
+//! hyper), `proxy::handle` (checks, route, gate, readiness), `proxy::forward` (headers, connection, bodies) and back.
 
 mod activity;
 mod admission;
 mod app;
 pub mod config;
 mod error;
+mod fast_path;
 mod gate;
 mod guard;
 mod handover;

@@ -42,7 +42,7 @@ pub(crate) fn clean(headers: &mut HeaderMap) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse::<HeaderName>().ok())
-        .filter(|name| !NOT_NAMEABLE.contains(&name.as_str()))
+        .filter(|name| is_nameable(name.as_str()))
         .collect();
     for name in named {
         headers.remove(name);
@@ -67,9 +67,19 @@ pub(crate) fn clean(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether a header of this name, in any case, never reaches the client.
+pub(crate) fn is_never_passed(name: &str) -> bool {
+    REMOVED.iter().any(|removed| name.eq_ignore_ascii_case(removed))
+}
+
+/// Whether `Connection` may name a header of this name, in any case, away.
+pub(crate) fn is_nameable(name: &str) -> bool {
+    !NOT_NAMEABLE.iter().any(|kept| name.eq_ignore_ascii_case(kept))
+}
+
 /// A cookie for this host alone, and none of ours. A cookie without a name could be sent back as
 /// `beaver_app=...`, so it must have one.
-fn is_harmless(value: &[u8]) -> bool {
+pub(crate) fn is_harmless(value: &[u8]) -> bool {
     let mut parts = value.split(|&b| b == b';');
     let pair = parts.next().unwrap_or_default();
     let Some(equals) = pair.iter().position(|&b| b == b'=') else { return false };

@@ -35,9 +35,15 @@ impl TrustedProxies {
     /// every hop to its right is one. Anything malformed ends the walk at the last hop that was believed.
     #[must_use]
     pub fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
-        let mut client = peer.ip().to_canonical();
         let lines: Vec<_> =
             headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok()).collect();
+        self.client_behind(peer, &lines)
+    }
+
+    /// The same with the lines of `X-Forwarded-For`.
+    #[must_use]
+    pub fn client_behind(&self, peer: SocketAddr, lines: &[&str]) -> IpAddr {
+        let mut client = peer.ip().to_canonical();
         let mut hops = lines.iter().rev().flat_map(|line| line.rsplit(',')).map(str::trim);
         while self.contains(client) {
             match hops.next().and_then(|hop| hop.parse::<IpAddr>().ok()) {

@@ -57,6 +57,11 @@ impl LogBuffer {
         self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds a line that was formatted elsewhere, with its end.
+    pub fn line(&self, line: &[u8]) {
+        self.add(line, false);
+    }
+
     fn add(&self, line: &[u8], is_urgent: bool) {
         let mut lines = self.lines();
         if lines.is_empty() {

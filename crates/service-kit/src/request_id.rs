@@ -27,8 +27,13 @@ pub async fn scope<F: Future>(id: String, future: F) -> F::Output {
 /// The id to use: the inbound one where it is 8 to 64 letters, digits, `-` or `_`, else a new one.
 #[must_use]
 pub fn choose(inbound: Option<&HeaderValue>) -> String {
+    choose_text(inbound.and_then(|value| value.to_str().ok()))
+}
+
+/// The same for an inbound id that is text.
+#[must_use]
+pub fn choose_text(inbound: Option<&str>) -> String {
     inbound
-        .and_then(|v| v.to_str().ok())
         .filter(|id| (8..=64).contains(&id.len()))
         .filter(|id| id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'))
         .map_or_else(|| ulid::Ulid::generate().to_string(), str::to_owned)

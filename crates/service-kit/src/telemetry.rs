@@ -10,6 +10,10 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use crate::log_buffer::LogBuffer;
 
 static BUFFER: OnceLock<LogBuffer> = OnceLock::new();
+static ACCESS: OnceLock<LogBuffer> = OnceLock::new();
+
+/// The target of access-log lines.
+pub const ACCESS_TARGET: &str = "access";
 
 /// Starts logging to standard error. `RUST_LOG` filters (default `info`), `BEAVER_LOG_FORMAT` is `json` or
 /// `pretty` (default: `pretty` on a terminal). A second call in one process changes nothing.
@@ -21,11 +25,21 @@ pub fn init() {
 pub fn init_buffered() {
     match LogBuffer::start(Box::new(std::io::stderr())) {
         Ok(buffer) => {
-            start(BoxMakeWriter::new(BUFFER.get_or_init(|| buffer).clone()));
+            let buffer = BUFFER.get_or_init(|| buffer);
+            let format = start(BoxMakeWriter::new(buffer.clone()));
+            if format == Format::Json && tracing::enabled!(target: ACCESS_TARGET, tracing::Level::INFO) {
+                let _ = ACCESS.set(buffer.clone());
+            }
         }
         // Without a thread each line is written by whoever logs it.
         Err(_) => init(),
     }
+}
+
+/// Where a service that formats its access log itself, as JSON, puts its lines; `None` where the log is for people, or
+/// has no such lines.
+pub fn access_lines() -> Option<&'static LogBuffer> {
+    ACCESS.get()
 }
 
 /// Writes out what is gathered, if anything is.
@@ -35,15 +49,23 @@ pub fn flush() {
     }
 }
 
-fn start(writer: BoxMakeWriter) {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Json,
+    Pretty,
+}
+
+fn start(writer: BoxMakeWriter) -> Format {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let format = std::env::var("BEAVER_LOG_FORMAT").unwrap_or_default();
     let pretty = format == "pretty" || (format != "json" && std::io::stderr().is_terminal());
     let builder = fmt().with_env_filter(filter).with_writer(writer);
     // A subscriber that is already set (a test's) stays.
-    let _ = if pretty {
-        builder.with_ansi(std::io::stderr().is_terminal()).try_init()
+    if pretty {
+        let _ = builder.with_ansi(std::io::stderr().is_terminal()).try_init();
+        Format::Pretty
     } else {
-        builder.json().flatten_event(true).with_current_span(false).try_init()
-    };
+        let _ = builder.json().flatten_event(true).with_current_span(false).try_init();
+        Format::Json
+    }
 }

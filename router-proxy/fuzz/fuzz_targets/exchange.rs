@@ -21,6 +21,8 @@ mod compare;
 mod error;
 #[path = "../src/exchange.rs"]
 mod exchange;
+#[path = "../src/fast_path.rs"]
+mod fast_path;
 #[path = "../../src/guard/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the service uses the rest")]
 mod guard;

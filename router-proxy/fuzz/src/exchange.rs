@@ -1,11 +1,12 @@
-//! A client's bytes through the guard, hyper, the router's checks and hyper again, as `proxy::accept`, `handle` and
-//! `forward` join them; without the gate and without sockets. Then what an instance got beside what was sent.
+//! A client's bytes through the guard, hyper, the router's checks and hyper again, as `proxy::hyper_side`, `handle` and
+//! `forward` join them; without the gate and without sockets. Then what an instance got beside what was sent. The same
+//! for the fast path, wherever it takes a request.
 
 use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -19,9 +20,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Runtime;
 
 use super::compare::same;
+use super::fast_path::{head, to_instance};
 use super::guard::{ConnectionState, GuardedIo};
 use super::limits::{MAX_HEADERS_BYTES, MAX_TARGET, Timeouts};
 use super::messages::follow;
+use super::request::host::Host;
 use super::request::kind::Kind;
 use super::request::target::check;
 use super::request::upstream_head::upstream_head;
@@ -48,13 +51,42 @@ thread_local! {
 pub(crate) fn agree(input: &[u8]) -> Result<usize, String> {
     let (mut wanted, _) = read_all(input);
     // The guard may be stricter: what it does not hand on whole, an instance must not get whole.
-    wanted.truncate(follow(input, &[input.len()]).messages.len());
+    let messages = follow(input, &[input.len()]).messages;
+    wanted.truncate(messages.len());
     let all = run(input);
-    for sent in &all {
+    let usual = messages.iter().enumerate().filter_map(|(index, message)| {
+        Some(Sent { index, bytes: on_the_fast_path(&input[message.clone()])? })
+    });
+    for sent in
+        usual.chain(all.iter().map(|Sent { index, bytes }| Sent { index: *index, bytes: bytes.clone() }))
+    {
         same(wanted.get(sent.index), &sent.bytes)
             .map_err(|fault| format!("request {}: {fault}: {}", sent.index, sent.bytes.escape_ascii()))?;
     }
     Ok(all.len())
+}
+
+/// What an instance gets for one message, where the fast path takes it.
+fn on_the_fast_path(message: &[u8]) -> Option<Vec<u8>> {
+    let end = message.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let head = head::read(&message[..end]).ok()?;
+    let host = Host::parse(head.host).ok()?;
+    Some(to_instance::request(&head, &message[end..], &facts(&host, false)))
+}
+
+fn facts(host: &Host, is_websocket: bool) -> Facts<'_> {
+    static NOBODY: LazyLock<TrustedProxies> = LazyLock::new(TrustedProxies::default);
+    static REQUEST_ID: HeaderValue = HeaderValue::from_static("request-1");
+    Facts {
+        peer: "192.0.2.7:1".parse().unwrap(),
+        trusted: &NOBODY,
+        host,
+        scheme: "http",
+        port: 8088,
+        request_id: &REQUEST_ID,
+        identity: None,
+        is_websocket,
+    }
 }
 
 /// Sends the bytes and closes the connection.
@@ -99,17 +131,8 @@ async fn serve(input: Vec<u8>, sent: Arc<Mutex<Vec<Sent>>>) {
 async fn forward(request: Request<Incoming>, index: usize, sent: &Mutex<Vec<Sent>>) -> StatusCode {
     let (head, body) = request.into_parts();
     let Ok(host) = check(&head) else { return StatusCode::BAD_REQUEST };
-    let facts = Facts {
-        peer: "192.0.2.7:1".parse().unwrap(),
-        trusted: &TrustedProxies::default(),
-        host: &host,
-        scheme: "http",
-        port: 8088,
-        request_id: &HeaderValue::from_static("request-1"),
-        identity: None,
-        is_websocket: Kind::of(&head.method, head.version, &head.headers) == Kind::WebSocket,
-    };
-    let headers = build(head.headers, &facts);
+    let is_websocket = Kind::of(&head.method, head.version, &head.headers) == Kind::WebSocket;
+    let headers = build(head.headers, &facts(&host, is_websocket));
     let parts = upstream_head(head.method, &head.uri, headers, &body);
     let request = Request::from_parts(parts, UploadBody::from_client(body));
     let got = Arc::new(Mutex::new(Vec::new()));

@@ -34,6 +34,11 @@ impl Cookies {
         values(headers, &self.app)
     }
 
+    /// The first app token of a line.
+    pub(crate) fn first_app_token<'a>(&self, line: &'a str) -> Option<&'a str> {
+        in_line(line, &self.app).next()
+    }
+
     /// Sealed transactions in the request.
     pub(crate) fn transactions<'a>(&self, headers: &'a HeaderMap) -> Vec<&'a str> {
         values(headers, &self.transaction)
@@ -68,12 +73,16 @@ fn values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(n, value)| *n == name && !value.is_empty())
-        .map(|(_, value)| value)
+        .flat_map(|line| in_line(line, name))
         .take(MAX_VALUES)
         .collect()
+}
+
+fn in_line<'a>(line: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    line.split(';')
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(move |(n, value)| *n == name && !value.is_empty())
+        .map(|(_, value)| value)
 }
 
 #[cfg(test)]

@@ -129,16 +129,21 @@ impl Identities {
         claims: &AppTokenClaims,
         token: &str,
     ) -> Result<Arc<Identity>, NoIdentity> {
-        let slot = self.slot((claims.sid, claims.aud));
-        match self.usable(&slot) {
-            Some((identity, left)) => {
-                if left < RENEW_BEFORE_SECS {
-                    self.renew_in_background(slot, claims, &identity);
-                }
-                Ok(identity)
-            }
-            None => self.renew(&slot, claims, token).await,
+        if let Some(identity) = self.known(claims) {
+            return Ok(identity);
         }
+        let slot = self.slot((claims.sid, claims.aud));
+        self.renew(&slot, claims, token).await
+    }
+
+    /// The same where it is in memory; one that ends soon is renewed in the background.
+    pub(crate) fn known(&self, claims: &AppTokenClaims) -> Option<Arc<Identity>> {
+        let slot = Arc::clone(self.lock().get(&(claims.sid, claims.aud))?);
+        let (identity, left) = self.usable(&slot)?;
+        if left < RENEW_BEFORE_SECS {
+            self.renew_in_background(slot, claims, &identity);
+        }
+        Some(identity)
     }
 
     /// Forgets a session.

@@ -45,11 +45,19 @@ impl Verifier {
             return Err(TokenFault::Invalid);
         }
         let hash = sha256(token.as_bytes());
-        let known = self.remembered.read().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
-        match known {
+        match self.recall(hash) {
             Some(claims) => Ok(claims),
             None => self.check(token, hash).await,
         }
+    }
+
+    /// The same for a token that was verified before.
+    pub(crate) fn known(&self, token: &str) -> Option<Arc<AppTokenClaims>> {
+        if token.len() > MAX_TOKEN { None } else { self.recall(sha256(token.as_bytes())) }
+    }
+
+    fn recall(&self, hash: [u8; 32]) -> Option<Arc<AppTokenClaims>> {
+        self.remembered.read().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned()
     }
 
     async fn check(&self, token: &str, hash: [u8; 32]) -> Result<Arc<AppTokenClaims>, TokenFault> {

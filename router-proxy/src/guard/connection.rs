@@ -11,6 +11,12 @@ pub(crate) struct ConnectionState {
     fault: OnceLock<Fault>,
     tunnel: AtomicBool,
     in_flight: AtomicUsize,
+    /// Requests that are through.
+    served: AtomicUsize,
+    /// hyper has all of the one message that it was to get.
+    has_message: AtomicBool,
+    /// hyper has written and not yet flushed.
+    is_unflushed: AtomicBool,
 }
 
 impl ConnectionState {
@@ -36,6 +42,26 @@ impl ConnectionState {
     pub(super) fn is_busy(&self) -> bool {
         self.in_flight.load(Ordering::Acquire) > 0
     }
+
+    pub(super) fn note_message(&self) {
+        self.has_message.store(true, Ordering::Release);
+    }
+
+    pub(super) fn note_write(&self) {
+        self.is_unflushed.store(true, Ordering::Release);
+    }
+
+    pub(super) fn note_flush(&self) {
+        self.is_unflushed.store(false, Ordering::Release);
+    }
+
+    /// Whether the one message that hyper was to get is served, and nothing is left to write.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.served.load(Ordering::Acquire) > 0
+            && !self.is_busy()
+            && self.has_message.load(Ordering::Acquire)
+            && !self.is_unflushed.load(Ordering::Acquire)
+    }
 }
 
 /// A request under way: while one lives, the connection is not idle.
@@ -52,6 +78,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.0.served.fetch_add(1, Ordering::AcqRel);
         self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -85,6 +85,11 @@ impl Framing {
         Self { state: State::Head { scanned: 0 }, extension_size: 0, is_first: true }
     }
 
+    /// The same for a connection that had messages before: it cannot begin with the preface of HTTP/2 any more.
+    pub(crate) fn later() -> Self {
+        Self { is_first: false, ..Self::new() }
+    }
+
     /// Whether the next byte begins a head.
     pub(crate) fn is_between_messages(&self) -> bool {
         matches!(self.state, State::Head { .. })
@@ -156,11 +161,17 @@ impl Framing {
         Step::Deliver(head.len())
     }
 
-    fn chunks(&mut self, bytes: &[u8], mut chunk: Chunk) -> Step {
+    fn chunks(&mut self, bytes: &[u8], chunk: Chunk) -> Step {
+        self.walk(bytes, chunk, |_| ())
+    }
+
+    /// Goes on in a chunked body; what it carries goes to `data`.
+    fn walk(&mut self, bytes: &[u8], mut chunk: Chunk, mut data: impl FnMut(&[u8])) -> Step {
         let mut at = 0;
         while at < bytes.len() {
             if let Chunk::Data(left) = chunk {
                 let take = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len() - at);
+                data(&bytes[at..at + take]);
                 at += take;
                 let left = left - take as u64;
                 chunk = if left == 0 { Chunk::DataCr } else { Chunk::Data(left) };
@@ -212,6 +223,33 @@ impl Framing {
             _ => return Err("the chunked body is malformed"),
         };
         Ok(Some(next))
+    }
+}
+
+/// One chunked body apart from a head: an instance's answer.
+#[derive(Debug)]
+pub(crate) struct ChunkedBody(Framing);
+
+impl ChunkedBody {
+    pub(crate) fn new() -> Self {
+        let chunk = Chunk::Size { value: 0, digits: 0 };
+        Self(Framing { state: State::Chunked(chunk), ..Framing::new() })
+    }
+
+    /// Takes from the front of `bytes` what belongs to the body and hands on what it carries; trailers are passed over.
+    /// Answers how many bytes that were.
+    pub(crate) fn take(&mut self, bytes: &[u8], data: impl FnMut(&[u8])) -> Result<usize, &'static str> {
+        let State::Chunked(chunk) = self.0.state else { return Ok(0) };
+        match self.0.walk(bytes, chunk, data) {
+            Step::Deliver(taken) => Ok(taken),
+            Step::Abort(reason) => Err(reason),
+            _ => Ok(0),
+        }
+    }
+
+    /// Whether all of it was taken.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.is_between_messages()
     }
 }
 
@@ -332,6 +370,22 @@ mod tests {
         {
             assert!(with(bad).contains("Abort"), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_chunked_body_is_taken_apart_however_it_comes() {
+        let body = b"5;x=y\r\nhello\r\n1\r\n!\r\n0\r\nA: b\r\n\r\nHTTP/1.1 200 OK";
+        let end = body.len() - "HTTP/1.1 200 OK".len();
+        for piece in [1, 2, 7, 100] {
+            let (mut chunked, mut data, mut at) = (ChunkedBody::new(), Vec::new(), 0);
+            while !chunked.is_over() {
+                let bytes = &body[at..body.len().min(at + piece)];
+                at += chunked.take(bytes, |part| data.extend_from_slice(part)).expect("it is right");
+            }
+            assert_eq!((data.as_slice(), at), (b"hello!".as_slice(), end), "{piece}");
+            assert_eq!(chunked.take(&body[at..], |_| panic!("it is over")), Ok(0));
+        }
+        assert!(ChunkedBody::new().take(b"5\nhello", |_| ()).is_err());
     }
 
     proptest! {

@@ -25,6 +25,14 @@ const READ_SIZE: usize = 16 * 1024;
 /// Read and thrown away after a fault, so that closing the socket does not reset it before the answer is read.
 const MAX_DISCARD: usize = 256 * 1024;
 
+/// How much is handed on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Connection,
+    /// Nothing behind the first message.
+    Message,
+}
+
 /// A client's socket behind the guard.
 pub(crate) struct GuardedIo<S> {
     inner: S,
@@ -37,6 +45,7 @@ pub(crate) struct GuardedIo<S> {
     refused: bool,
     is_first: bool,
     pass_through: bool,
+    extent: Extent,
     read_wait: Wait,
     write_wait: Wait,
     times: Timeouts,
@@ -54,13 +63,38 @@ impl<S> GuardedIo<S> {
             refused: false,
             is_first: true,
             pass_through: false,
+            extent: Extent::Connection,
             read_wait: Wait::default(),
             write_wait: Wait::default(),
             times: times.clone(),
         }
     }
 
-    fn refuse(&mut self, fault: Fault) {
+    /// The same for one message of a connection that goes on elsewhere: what comes behind it is kept.
+    pub(crate) fn for_one_message(
+        inner: S,
+        read: BytesMut,
+        state: Arc<ConnectionState>,
+        times: &Timeouts,
+    ) -> Self {
+        let mut this = Self::new(inner, read, state, times);
+        this.is_later();
+        this.extent = Extent::Message;
+        this
+    }
+
+    /// There were messages before.
+    pub(crate) fn is_later(&mut self) {
+        self.framing = Framing::later();
+    }
+
+    /// The socket, and what was read and not handed on.
+    pub(crate) fn into_parts(self) -> (S, BytesMut) {
+        (self.inner, self.buffer)
+    }
+
+    /// The request that comes next is refused.
+    pub(crate) fn refuse(&mut self, fault: Fault) {
         self.state.set_fault(fault);
         self.refused = true;
         self.buffer.clear();
@@ -99,6 +133,18 @@ impl<S: AsyncRead + Unpin> GuardedIo<S> {
         }
         self.refuse(Fault::TooSlow);
         Poll::Ready(Ok(true))
+    }
+
+    /// Behind the one message: while its answer is under way, a client that goes away is noticed. `Ready`: it has.
+    fn poll_behind(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.state.is_busy() || !self.buffer.is_empty() {
+            return Poll::Pending;
+        }
+        match ready!(poll_read_buf(Pin::new(&mut self.inner), cx, &mut self.buffer)) {
+            Ok(0) => Poll::Ready(Ok(())),
+            Ok(_) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
+        }
     }
 
     fn discard(&mut self, cx: &mut Context<'_>) {
@@ -146,6 +192,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for GuardedIo<S> {
                 out.put_slice(&this.buffer[..n]);
                 this.buffer.advance(n);
                 this.allowed -= n;
+                if this.extent == Extent::Message && this.allowed == 0 && this.framing.is_between_messages() {
+                    this.state.note_message();
+                }
                 return Poll::Ready(Ok(()));
             }
             if this.refused {
@@ -159,6 +208,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for GuardedIo<S> {
                 }
                 this.allowed = this.buffer.len();
                 continue;
+            }
+            if this.extent == Extent::Message && !this.is_first && this.framing.is_between_messages() {
+                return this.poll_behind(cx);
             }
             match this.framing.advance(&this.buffer) {
                 Step::Deliver(n) => {
@@ -184,6 +236,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for GuardedIo<S> {
 impl<S: AsyncWrite + Unpin> GuardedIo<S> {
     /// A client that does not read what it asked for must not hold the connection for ever.
     fn watch_write<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.state.note_write();
         if poll.is_ready() || self.state.is_tunnel() {
             self.write_wait.disarm();
             return poll;
@@ -218,7 +271,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<S> {
         let this = self.get_mut();
         // Over TLS there is something to flush.
         let poll = Pin::new(&mut this.inner).poll_flush(cx);
-        this.watch_write(cx, poll)
+        let outcome = ready!(this.watch_write(cx, poll));
+        this.state.note_flush();
+        Poll::Ready(outcome)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

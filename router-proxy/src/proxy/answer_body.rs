@@ -41,14 +41,14 @@ pub(crate) struct Held {
 
 /// Why a stream must end early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cut {
+pub(crate) enum Cut {
     /// It may not go on: the client sees it break off.
     Broken(&'static str),
     /// It has no natural end: end it in good order, the client connects again.
     Clean,
 }
 
-pub(super) type CutSignal = Pin<Box<dyn Future<Output = Cut> + Send>>;
+pub(crate) type CutSignal = Pin<Box<dyn Future<Output = Cut> + Send>>;
 
 /// An instance's answer.
 pub(crate) struct StreamBody {

@@ -3,13 +3,13 @@
 //! request at the very moment when its idle connection is closed, so that such a connection stays open until its next
 //! answer says `Connection: close`, or until the stop. HTTP/2 has GOAWAY, which loses nothing.
 
-use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper_util::server::graceful::GracefulConnection;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::{TaskTrackerToken, TrackedFuture};
 
 /// The way out, and all connections that must take it.
 pub(crate) struct Drain {
@@ -47,9 +47,19 @@ impl Drain {
         self.has_left.load(Ordering::Relaxed)
     }
 
-    /// Runs the task of a connection.
-    pub(super) fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static) {
-        self.connections.spawn(connection);
+    /// Whether the next answer is the last one of its connection, for those whose answers are not hyper's.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.has_left() || self.stopping.is_cancelled()
+    }
+
+    /// The task of a tunnel, which is a connection, too.
+    pub(super) fn track<F: Future>(&self, tunnel: F) -> TrackedFuture<F> {
+        self.connections.track_future(tunnel)
+    }
+
+    /// Counts as a connection for as long as it lives.
+    pub(super) fn token(&self) -> TaskTrackerToken {
+        self.connections.token()
     }
 
     /// Waits until no connection is left; for when no new one comes.

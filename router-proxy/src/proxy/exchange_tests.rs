@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 
 use crate::guard::property_tests::{Text, cases, changed_stream, messages, stream, strict};
-use crate::{guard, limits, request, upstream};
+use crate::{fast_path, guard, limits, request, upstream};
 
 #[path = "../../fuzz/src/compare.rs"]
 mod compare;

@@ -31,7 +31,7 @@ use crate::upstream::{Lease, Progress, Unanswered, UploadBody, Upstream, Upstrea
 use crate::wake;
 
 /// Bodies that are longer than this are watched like streams, because they take a while.
-const LONG_BODY: u64 = 1024 * 1024;
+pub(crate) const LONG_BODY: u64 = 1024 * 1024;
 
 /// What an exchange needs beside the request.
 struct Passage<'a> {
@@ -211,7 +211,7 @@ impl Router {
     }
 
     /// Ready when a stream must end before the instance ends it.
-    fn cut_signal(
+    pub(crate) fn cut_signal(
         &self,
         upstream: &Arc<Upstream>,
         guard: Option<&StreamGuard>,
@@ -268,7 +268,11 @@ impl Router {
             stopping: self.drain.leaving(),
             idle: self.config.timeouts.stream_idle,
         };
-        self.lifecycle.spawn("tunnel", tunnel.run());
+        let aborting = self.lifecycle.aborting();
+        // Like any other connection: its thread goes on until it has ended.
+        tokio::spawn(self.drain.track(async move {
+            tokio::select! { () = tunnel.run() => (), () = aborting.cancelled() => () }
+        }));
         let mut response = Response::new(AnswerBody::Nothing);
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *response.headers_mut() = headers;
@@ -286,7 +290,7 @@ impl Router {
 }
 
 /// The times for a route: one that may think for long has as long as a stream between two events.
-fn patience<'a>(times: &'a Timeouts, route: &Route) -> Cow<'a, Timeouts> {
+pub(crate) fn patience<'a>(times: &'a Timeouts, route: &Route) -> Cow<'a, Timeouts> {
     match route.file.first_byte {
         Some(FirstByte::Off) => Cow::Owned(Timeouts { first_byte: times.stream_idle, ..times.clone() }),
         None => Cow::Borrowed(times),

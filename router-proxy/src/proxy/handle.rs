@@ -13,8 +13,8 @@ use service_kit::request_id;
 use tokio_util::sync::CancellationToken;
 
 use super::answer_body::{AnswerBody, Held};
-use super::client::Client;
 use super::drain::Drain;
+use super::peer::Peer;
 use super::request_log::RequestLog;
 use crate::config::Config;
 use crate::error::Refusal;
@@ -47,7 +47,7 @@ pub(crate) struct Router {
 pub(super) struct Context {
     pub(super) kind: Kind,
     pub(super) request_id: HeaderValue,
-    pub(super) peer: Client,
+    pub(super) peer: Peer,
     /// The peer, or whom trusted proxies name.
     pub(super) client: IpAddr,
     pub(super) state: Arc<ConnectionState>,
@@ -59,13 +59,13 @@ impl Router {
     pub(crate) async fn serve(
         self: Arc<Self>,
         (state, fault): (Arc<ConnectionState>, Option<Fault>),
-        peer: Client,
+        peer: Peer,
         request: Request<Incoming>,
     ) -> Result<Response<AnswerBody>, Infallible> {
         let id = request_id::choose(request.headers().get(request_id::HEADER));
         let value = HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("invalid"));
         let client = self.config.trusted.client(peer.address, request.headers());
-        let log = RequestLog::new(&id, request.method(), request.uri().path(), client, &self.metrics);
+        let log = RequestLog::new(id.clone(), request.method(), request.uri().path(), client, &self.metrics);
         let is_http1 = request.version() <= Version::HTTP_11;
         let context = Context {
             kind: Kind::of(request.method(), request.version(), request.headers()),

@@ -77,8 +77,12 @@ const NOT_NAMEABLE: &[&str] =
 /// The headers for the instance.
 pub(crate) fn build(inbound: HeaderMap, facts: &Facts<'_>) -> HeaderMap {
     let named = named_by_connection(&inbound);
-    let chain = forwarded_for(&inbound, facts);
-    let scheme = forwarded_scheme(&inbound, facts);
+    let chain = forwarded_for(
+        inbound.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()),
+        facts,
+    );
+    let scheme =
+        forwarded_scheme(inbound.get("x-forwarded-proto").and_then(|value| value.to_str().ok()), facts);
     let announced = trailers::announced(&inbound);
     let wants_trailers = !facts.is_websocket && trailers::are_welcome(&inbound);
     let mut out = HeaderMap::with_capacity(inbound.len() + 12);
@@ -113,14 +117,21 @@ pub(crate) fn build(inbound: HeaderMap, facts: &Facts<'_>) -> HeaderMap {
 fn passes(name: &HeaderName, value: &HeaderValue, named: &[String]) -> bool {
     let text = name.as_str();
     let is_api_key = *name == header::AUTHORIZATION && names_api_key(value.as_bytes());
+    !is_never_passed(text) && !named.iter().any(|n| n == text) && !is_api_key
+}
+
+/// Whether a header of this name, in any case, is never the client's to send on.
+pub(crate) fn is_never_passed(name: &str) -> bool {
+    let begins_with = |prefix: &str| {
+        name.as_bytes().get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix.as_bytes()))
+    };
+    let is = |wanted: &&str| name.eq_ignore_ascii_case(wanted);
     // Some servers turn `_` into `-`: then it could imitate any of ours (CVE-2015-1212 and its kin).
-    !(text.contains('_')
-        || text.starts_with("x-beaver")
-        || text.starts_with("x-forwarded")
-        || NOT_FORWARDED.contains(&text)
-        || OURS.contains(&text)
-        || named.iter().any(|n| n == text)
-        || is_api_key)
+    name.as_bytes().contains(&b'_')
+        || begins_with("x-beaver")
+        || begins_with("x-forwarded")
+        || NOT_FORWARDED.iter().any(is)
+        || OURS.iter().any(is)
 }
 
 /// The names in `Connection`, less those that it may not name.
@@ -152,7 +163,7 @@ pub(crate) fn is_own_cookie(name: &[u8]) -> bool {
     [SESSION_COOKIE, TRANSACTION_COOKIE, APP_COOKIE].iter().any(|own| own.as_bytes() == bare)
 }
 
-fn append_foreign_cookies(out: &mut Vec<u8>, line: &[u8]) {
+pub(crate) fn append_foreign_cookies(out: &mut Vec<u8>, line: &[u8]) {
     for pair in line.split(|&b| b == b';') {
         let pair = pair.trim_ascii();
         let name = pair.split(|&b| b == b'=').next().unwrap_or_default();
@@ -166,24 +177,22 @@ fn append_foreign_cookies(out: &mut Vec<u8>, line: &[u8]) {
     }
 }
 
-/// The peer, after what a trusted proxy already wrote there.
-fn forwarded_for(inbound: &HeaderMap, facts: &Facts<'_>) -> String {
+/// The peer, after what a trusted proxy already wrote in `lines` of `X-Forwarded-For`.
+pub(crate) fn forwarded_for<'a>(lines: impl Iterator<Item = &'a str>, facts: &Facts<'_>) -> String {
     let peer = facts.peer.ip().to_canonical();
-    let mut hops: Vec<String> = Vec::new();
-    if facts.trusted.contains(peer) {
-        let lines = inbound.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok());
-        let earlier = lines.flat_map(|line| line.split(','));
-        hops.extend(earlier.filter_map(|hop| hop.trim().parse::<IpAddr>().ok()).map(|ip| ip.to_string()));
+    if !facts.trusted.contains(peer) {
+        return peer.to_string();
     }
-    hops.push(peer.to_string());
-    hops.join(", ")
+    let earlier = lines.flat_map(|line| line.split(','));
+    let hops = earlier.filter_map(|hop| hop.trim().parse::<IpAddr>().ok()).map(|ip| ip.to_string());
+    hops.chain([peer.to_string()]).collect::<Vec<_>>().join(", ")
 }
 
-fn forwarded_scheme(inbound: &HeaderMap, facts: &Facts<'_>) -> &'static str {
-    let told = inbound.get("x-forwarded-proto").filter(|_| facts.trusted.contains(facts.peer.ip()));
-    match told.map(HeaderValue::as_bytes) {
-        Some(b"https") => "https",
-        Some(b"http") => "http",
+/// What browsers use, unless a trusted proxy told otherwise in `X-Forwarded-Proto`.
+pub(crate) fn forwarded_scheme(told: Option<&str>, facts: &Facts<'_>) -> &'static str {
+    match told.filter(|_| facts.trusted.contains(facts.peer.ip())) {
+        Some("https") => "https",
+        Some("http") => "http",
         _ => facts.scheme,
     }
 }

@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use super::body::UploadBody;
 use crate::limits::MAX_IDLE_UPSTREAM;
@@ -36,16 +36,31 @@ impl Drop for Connection {
 }
 
 #[derive(Debug)]
-struct Idle {
-    connection: Connection,
+struct Idle<C> {
+    connection: C,
     since: Instant,
+}
+
+/// A bare connection and the thread whose reactor it is registered with.
+#[derive(Debug)]
+struct Raw {
+    stream: TcpStream,
+    worker: usize,
+}
+
+/// Connections that wait for their next request, the newest last.
+#[derive(Debug, Default)]
+struct Pool {
+    /// Driven by hyper.
+    driven: Vec<Idle<Connection>>,
+    raw: Vec<Idle<Raw>>,
 }
 
 /// One generation of one container.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     address: SocketAddrV4,
-    idle: Mutex<Vec<Idle>>,
+    idle: Mutex<Pool>,
     retired: CancellationToken,
 }
 
@@ -68,6 +83,11 @@ impl Upstream {
         self.retired.is_cancelled()
     }
 
+    /// Ends when the slug no longer stands for this container.
+    pub(crate) fn retiring(&self) -> WaitForCancellationFuture<'_> {
+        self.retired.cancelled()
+    }
+
     /// Closes idle connections and tunnels for good.
     pub(crate) fn retire(&self) {
         self.retired.cancel();
@@ -76,19 +96,21 @@ impl Upstream {
 
     /// Closes idle connections.
     pub(crate) fn drop_idle(&self) {
-        self.lock().clear();
+        *self.lock() = Pool::default();
     }
 
     /// Closes connections that were idle for longer than `limit`.
     pub(crate) fn sweep(&self, limit: Duration) {
-        self.lock().retain(|idle| idle.since.elapsed() < limit && !idle.connection.sender.is_closed());
+        let mut pool = self.lock();
+        pool.driven.retain(|idle| idle.since.elapsed() < limit && !idle.connection.sender.is_closed());
+        pool.raw.retain(|idle| idle.since.elapsed() < limit);
     }
 
     /// An idle connection that still seems to be good.
     pub(super) async fn checkout(&self, limit: Duration) -> Option<Connection> {
         loop {
             // The newest first: the older ones may then expire.
-            let idle = self.lock().pop()?;
+            let idle = self.lock().driven.pop()?;
             let mut connection = idle.connection;
             if idle.since.elapsed() >= limit || connection.sender.is_closed() {
                 continue;
@@ -103,13 +125,41 @@ impl Upstream {
     }
 
     pub(super) fn put_back(&self, connection: Connection) {
-        if self.retired.is_cancelled() || connection.sender.is_closed() {
-            return;
+        let mut pool = self.lock();
+        // Asked under the lock, which whoever retires it takes afterwards.
+        if !self.is_retired() && !connection.sender.is_closed() && pool.driven.len() < MAX_IDLE_UPSTREAM {
+            pool.driven.push(Idle { connection, since: Instant::now() });
         }
-        let mut idle = self.lock();
-        if idle.len() < MAX_IDLE_UPSTREAM {
-            idle.push(Idle { connection, since: Instant::now() });
+    }
+
+    /// A bare connection of this thread that still seems to be good: the instance has neither ended it nor said
+    /// anything unasked.
+    pub(crate) fn checkout_raw(&self, worker: usize, limit: Duration) -> Option<TcpStream> {
+        let mut pool = self.lock();
+        loop {
+            let at = pool.raw.iter().rposition(|idle| idle.connection.worker == worker)?;
+            let idle = pool.raw.remove(at);
+            let stream = idle.connection.stream;
+            let is_quiet =
+                || stream.try_read(&mut [0]).is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock);
+            if idle.since.elapsed() < limit && is_quiet() {
+                return Some(stream);
+            }
         }
+    }
+
+    pub(crate) fn put_back_raw(&self, worker: usize, stream: TcpStream) {
+        let mut pool = self.lock();
+        if !self.is_retired() && pool.raw.len() < MAX_IDLE_UPSTREAM {
+            pool.raw.push(Idle { connection: Raw { stream, worker }, since: Instant::now() });
+        }
+    }
+
+    /// A new bare connection, at the first try.
+    pub(crate) async fn connect_once(&self) -> std::io::Result<TcpStream> {
+        let stream = TcpStream::connect(SocketAddr::V4(self.address)).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
     }
 
     /// A new connection. Refusals are tried again until `limit`: a container that was just started may not
@@ -145,7 +195,7 @@ impl Upstream {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Pool> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -117,8 +117,13 @@ async fn a_body_that_stalls_is_given_up_on_both_sides() {
         }
     });
     open(&world, address).await;
-    let head = "POST / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 10\r\n\r\nab";
-    let answer = talk(world.router, head.as_bytes()).await;
+    let upload = |length: usize| {
+        format!("POST / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: {length}\r\n\r\nab")
+    };
+    // A small body is sent on as a whole or not at all.
+    assert_eq!(statuses(&talk(world.router, upload(10).as_bytes()).await), [408]);
+    assert!(!gone.load(Ordering::SeqCst), "the instance heard of it");
+    let answer = talk(world.router, upload(100_000).as_bytes()).await;
     assert!(!statuses(&answer).contains(&200), "{answer}");
     eventually("the instance's connection is closed", || async { gone.load(Ordering::SeqCst) }).await;
 }

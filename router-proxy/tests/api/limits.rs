@@ -177,16 +177,26 @@ async fn a_client_that_does_not_read_its_answer_is_let_go() {
     assert!(matches!(end.await.expect("in time"), Ok(0) | Err(_)));
 }
 
+/// One request on a connection that stays open, and its answer.
+async fn ask(stream: &mut TcpStream) {
+    stream.write_all(GET.as_bytes()).await.expect("sent");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"ok") {
+        assert!(stream.read_buf(&mut answer).await.expect("an answer") > 0, "it stays open");
+    }
+}
+
 #[tokio::test]
 async fn an_idle_connection_to_an_instance_is_used_again_only_for_a_while() {
     let (address, connections) = says(OK).await;
     let world = open(address, |times| times.upstream_idle = LIMIT).await;
-    let ask = || talk_until(world.router, GET.as_bytes(), "ok");
-    ask().await;
-    ask().await;
+    // One client, so one thread of the router: each has connections of its own.
+    let mut stream = connect(&world).await;
+    ask(&mut stream).await;
+    ask(&mut stream).await;
     let before = connections.load(Ordering::SeqCst);
     tokio::time::sleep(LIMIT + SHORT).await;
-    ask().await;
+    ask(&mut stream).await;
     assert_eq!((before, connections.load(Ordering::SeqCst)), (1, 2));
 }
 

@@ -7,14 +7,14 @@ use crate::tls::Certificate;
 
 /// What a connection has told before its first request.
 #[derive(Clone, Debug)]
-pub(crate) struct Client {
+pub(crate) struct Peer {
     /// The peer, or whom a trusted proxy named in its place.
     pub(crate) address: SocketAddr,
     /// What the client was shown, over TLS.
     pub(crate) certificate: Option<Arc<Certificate>>,
 }
 
-impl Client {
+impl Peer {
     pub(crate) fn is_tls(&self) -> bool {
         self.certificate.is_some()
     }
