@@ -159,14 +159,14 @@ impl Router {
     }
 
     fn upstream_failed(&self, error: &UpstreamError, context: Context) -> Response<AnswerBody> {
-        if let UpstreamError::Exchange(error) = error
+        if let UpstreamError::Exchange(error) | UpstreamError::Within(error) = error
             && let Some(refusal) = upload_fault(error)
         {
             return self.refuse(&refusal, context);
         }
         let (kind, refusal) = match error {
             UpstreamError::Connect(_) => ("connect", Refusal::UpstreamFailed),
-            UpstreamError::Exchange(_) => ("exchange", Refusal::UpstreamFailed),
+            UpstreamError::Exchange(_) | UpstreamError::Within(_) => ("exchange", Refusal::UpstreamFailed),
             UpstreamError::Retired => ("retired", Refusal::UpstreamFailed),
             UpstreamError::Timeout => ("timeout", Refusal::UpstreamTimeout),
         };

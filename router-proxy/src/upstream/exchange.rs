@@ -22,6 +22,9 @@ pub(crate) enum UpstreamError {
     /// The connection broke off or the answer is no HTTP.
     #[error("the exchange failed: {0}")]
     Exchange(#[source] hyper::Error),
+    /// It broke off, or turned out to be no HTTP, after the instance had begun to answer.
+    #[error("the answer broke off: {0}")]
+    Within(#[source] hyper::Error),
     /// The first byte did not come in time.
     #[error("no answer in time")]
     Timeout,
@@ -115,7 +118,7 @@ pub(crate) async fn send(
         let unheard = match &error {
             UpstreamError::Connect(_) | UpstreamError::Retired => true,
             UpstreamError::Exchange(error) => is_stale(error),
-            UpstreamError::Timeout => false,
+            UpstreamError::Within(_) | UpstreamError::Timeout => false,
         };
         Unanswered { error, replay: replay.filter(|_| unheard) }
     })
@@ -145,6 +148,7 @@ async fn send_or_retry(
             }
             None => Err(UpstreamError::Exchange(error)),
         },
+        Err(Failed::Within(error)) => Err(UpstreamError::Within(error)),
         Err(Failed::Timeout) => Err(UpstreamError::Timeout),
     }
 }
@@ -166,6 +170,7 @@ async fn on_new_connection(
     exchange(upstream, connection, request, &progress, times).await.map_err(|failed| match failed {
         Failed::NeverSent(_) => UpstreamError::Connect(std::io::ErrorKind::NotConnected.into()),
         Failed::Broken(error) => UpstreamError::Exchange(error),
+        Failed::Within(error) => UpstreamError::Within(error),
         Failed::Timeout => UpstreamError::Timeout,
     })
 }
@@ -184,7 +189,10 @@ fn is_stale(error: &hyper::Error) -> bool {
 enum Failed {
     /// Not one byte went out: it may be sent again whatever it is.
     NeverSent(Box<Request<UploadBody>>),
+    /// No byte of an answer came.
     Broken(hyper::Error),
+    /// Some came.
+    Within(hyper::Error),
     Timeout,
 }
 
@@ -195,8 +203,12 @@ async fn exchange(
     progress: &Arc<Progress>,
     times: &Timeouts,
 ) -> Result<(Response<Incoming>, Lease), Failed> {
+    connection.heard.listen();
     let answer = connection.sender.try_send_request(request);
-    let response = await_head(answer, progress, times).await?;
+    let response = await_head(answer, progress, times).await.map_err(|failed| match failed {
+        Failed::Broken(error) if connection.heard.anything() => Failed::Within(error),
+        failed => failed,
+    })?;
     let lease = Lease { upstream: Arc::clone(upstream), connection, progress: Arc::clone(progress) };
     Ok((response, lease))
 }

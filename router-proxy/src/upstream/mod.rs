@@ -4,6 +4,7 @@
 
 mod body;
 mod exchange;
+mod heard;
 mod pool;
 
 pub(crate) use body::{Progress, UploadBody};

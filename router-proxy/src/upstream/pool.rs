@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use super::body::UploadBody;
+use super::heard::{Heard, Listening};
 use crate::limits::MAX_IDLE_UPSTREAM;
 
 /// Largest head of an answer.
@@ -26,6 +27,7 @@ const READY_WITHIN: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) sender: http1::SendRequest<UploadBody>,
+    pub(super) heard: Heard,
     task: JoinHandle<()>,
 }
 
@@ -169,9 +171,10 @@ impl Upstream {
             .await
             .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
         stream.set_nodelay(true)?;
+        let heard = Heard::default();
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_ANSWER_HEAD)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(Listening { inner: stream, heard: heard.clone() }))
             .await
             .map_err(std::io::Error::other)?;
         let task = tokio::spawn(async move {
@@ -179,7 +182,7 @@ impl Upstream {
                 tracing::debug!(%error, "a connection to an instance ended early");
             }
         });
-        Ok(Connection { sender, task })
+        Ok(Connection { sender, heard, task })
     }
 
     async fn connect_patiently(&self) -> std::io::Result<TcpStream> {

@@ -59,6 +59,53 @@ async fn only_what_may_be_done_twice_is_tried_again() {
     assert_eq!(*seen.lock().unwrap(), ["POST /pay HTTP/1.1"], "once");
 }
 
+/// Answers the first request of a connection and breaks off within the answer to the second; counts requests.
+async fn breaks_off() -> (std::net::SocketAddrV4, Arc<AtomicUsize>) {
+    let (listener, address) = listen().await;
+    let count = Arc::new(AtomicUsize::new(0));
+    let requests = Arc::clone(&count);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let requests = Arc::clone(&requests);
+            tokio::spawn(async move {
+                let mut buffer = [0_u8; 4096];
+                for answer in
+                    ["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.1 200 OK\r\nContent-"]
+                {
+                    if !matches!(stream.read(&mut buffer).await, Ok(n) if n > 0) {
+                        return;
+                    }
+                    requests.fetch_add(1, Ordering::SeqCst);
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                }
+            });
+        }
+    });
+    (address, count)
+}
+
+#[tokio::test]
+async fn what_was_answered_in_part_is_not_asked_again() {
+    let world = World::start().await;
+    let (address, requests) = breaks_off().await;
+    open(&world, address).await;
+    // The first on the fast path, the second on hyper's side.
+    for more in ["", "TE: trailers\r\n"] {
+        requests.store(0, Ordering::SeqCst);
+        let mut stream = TcpStream::connect(world.router).await.expect("a connection");
+        let mut answers = Vec::new();
+        for end in ["ok", "}"] {
+            let request = format!("GET / HTTP/1.1\r\nHost: alice.localhost\r\n{more}\r\n");
+            stream.write_all(request.as_bytes()).await.expect("sent");
+            while !answers.ends_with(end.as_bytes()) {
+                assert!(stream.read_buf(&mut answers).await.expect("an answer") > 0, "it stays open");
+            }
+        }
+        assert_eq!(statuses(&String::from_utf8_lossy(&answers)), [200, 502], "{more}");
+        assert_eq!(requests.load(Ordering::SeqCst), 2, "{more}");
+    }
+}
+
 #[tokio::test]
 async fn an_answer_before_the_whole_request_costs_the_connection() {
     let world = World::start().await;
