@@ -76,6 +76,7 @@ impl App {
         let (drained, stopping) = (Arc::clone(&router), lifecycle.stopping());
         lifecycle.spawn_critical("workers", async move {
             stopping.cancelled().await;
+            drained.drain.note_stop();
             drained.drain.all_closed().await;
             workers.finish().await
         });

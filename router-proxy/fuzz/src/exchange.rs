@@ -71,7 +71,9 @@ fn on_the_fast_path(message: &[u8]) -> Option<Vec<u8>> {
     let end = message.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let head = head::read(&message[..end]).ok()?;
     let host = Host::parse(head.host).ok()?;
-    Some(to_instance::request(&head, &message[end..], &facts(&host, false)))
+    let mut bytes = Vec::new();
+    to_instance::write(&mut bytes, &head, &message[end..], &facts(&host, false));
+    Some(bytes)
 }
 
 fn facts(host: &Host, is_websocket: bool) -> Facts<'_> {

@@ -1,6 +1,7 @@
 //! Time limits of many connections for the price of one timer. A connection writes down until when it waits; one task
-//! of its thread looks through all of them a few times a second and wakes those whose time is over. So a limit holds
-//! to within [`TICK`], and setting one costs neither a lock nor a timer.
+//! of its thread looks through all of them a few times a second and wakes those whose time is over. That task is the
+//! clock, too. So a limit is kept to within two [`TICK`]s, and setting one costs no lock, no timer and no question
+//! to the system.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -19,9 +20,14 @@ const NEVER: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct Deadlines {
     start: Instant,
+    now: Arc<Now>,
     all: Mutex<Vec<Weak<Slot>>>,
     first: Notify,
 }
+
+/// Milliseconds since the start, as of the last tick.
+#[derive(Debug, Default)]
+struct Now(AtomicU64);
 
 #[derive(Debug)]
 struct Slot {
@@ -33,13 +39,13 @@ struct Slot {
 /// The one deadline of a connection.
 #[derive(Debug)]
 pub(crate) struct Deadline {
-    start: Instant,
+    now: Arc<Now>,
     slot: Arc<Slot>,
 }
 
 impl Deadlines {
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), all: Mutex::default(), first: Notify::new() }
+        Self { start: Instant::now(), now: Arc::default(), all: Mutex::default(), first: Notify::new() }
     }
 
     /// A new one, not set.
@@ -48,9 +54,17 @@ impl Deadlines {
         let mut all = self.all();
         all.push(Arc::downgrade(&slot));
         if all.len() == 1 {
+            // The clock may have stood still.
+            self.tick();
             self.first.notify_one();
         }
-        Deadline { start: self.start, slot }
+        Deadline { now: Arc::clone(&self.now), slot }
+    }
+
+    fn tick(&self) -> u64 {
+        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(NEVER);
+        self.now.0.store(now, Ordering::Relaxed);
+        now
     }
 
     /// Wakes whoever is late, for as long as it is polled. Sleeps where there is nobody.
@@ -65,7 +79,7 @@ impl Deadlines {
     }
 
     fn look(&self) {
-        let now = millis_since(self.start);
+        let now = self.tick();
         self.all().retain(|slot| {
             let Some(slot) = slot.upgrade() else { return false };
             if slot.at.load(Ordering::Relaxed) <= now {
@@ -83,21 +97,18 @@ impl Deadlines {
 impl Deadline {
     /// From now on, `limit` counts.
     pub(crate) fn set(&self, limit: Duration) {
-        let limit = u64::try_from(limit.as_millis()).unwrap_or(NEVER);
-        self.slot.at.store(millis_since(self.start).saturating_add(limit), Ordering::Relaxed);
+        // It may be so much later than the clock says.
+        let limit = u64::try_from((limit + TICK).as_millis()).unwrap_or(NEVER);
+        let now = self.now.0.load(Ordering::Relaxed);
+        self.slot.at.store(now.saturating_add(limit), Ordering::Relaxed);
     }
 
     /// Ready once the time is over.
     pub(crate) fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.slot.waker.register(cx.waker());
-        let at = self.slot.at.load(Ordering::Relaxed);
-        // Woken for other reasons most of the time: the clock is asked only where there is a limit at all.
-        if at != NEVER && millis_since(self.start) >= at { Poll::Ready(()) } else { Poll::Pending }
+        let is_over = self.now.0.load(Ordering::Relaxed) >= self.slot.at.load(Ordering::Relaxed);
+        if is_over { Poll::Ready(()) } else { Poll::Pending }
     }
-}
-
-fn millis_since(start: Instant) -> u64 {
-    u64::try_from(start.elapsed().as_millis()).unwrap_or(NEVER)
 }
 
 #[cfg(test)]

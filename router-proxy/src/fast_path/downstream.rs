@@ -209,7 +209,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 length => bytes = &bytes[length..],
             }
         }
-        self.deadline.set(limit);
         poll_fn(|cx| match Pin::new(&mut self.downstream.stream).poll_flush(cx) {
             Poll::Pending => {
                 ready!(self.deadline.poll_over(cx));

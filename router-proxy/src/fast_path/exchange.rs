@@ -4,7 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
@@ -23,6 +23,8 @@ use crate::proxy::patience;
 const MAX_HEAD: usize = 64 * 1024;
 /// Heads before the one that counts (RFC 9110, section 15.2).
 const MAX_INTERIM: usize = 16;
+/// A wait that is not worth to be prepared for.
+const AT_ONCE: Duration = Duration::from_millis(100);
 /// A first try to connect. Whoever cannot be reached at once is left to hyper's side, which is patient.
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 
@@ -86,8 +88,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 
     async fn on(&mut self, mut stream: TcpStream, plan: &Plan) -> Result<Answered, Failed> {
-        self.limit(self.first_byte(plan));
-        let mut retired = pin!(plan.upstream.retiring());
+        // Most answers come at once: only who waits longer looks out for what else may happen.
+        self.limit(AT_ONCE);
+        let mut retired = pin!(None);
         let mut unsent = plan.bytes.as_slice();
         let mut read = BytesMut::new();
         let is_head = plan.method == Method::Head;
@@ -116,7 +119,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 if self.poll_gone(cx).is_ready() {
                     return Poll::Ready(Err(Failed::Gone));
                 }
-                if retired.as_mut().poll(cx).is_ready() {
+                if retired.as_mut().as_pin_mut().is_none() {
+                    ready!(self.deadline.poll_over(cx));
+                    self.limit(self.first_byte(plan));
+                    retired.set(Some(plan.upstream.retiring()));
+                }
+                if retired.as_mut().as_pin_mut().is_some_and(|retired| retired.poll(cx).is_ready()) {
                     return Poll::Ready(Err(Failed::Retired));
                 }
                 self.deadline.poll_over(cx).map(|()| Err(Failed::Timeout))
@@ -142,7 +150,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                         }
                         read.advance(head.size);
                         self.pass_interim(head).await?;
-                        self.limit(self.first_byte(plan));
+                        let is_watched = retired.as_mut().as_pin_mut().is_some();
+                        self.limit(if is_watched { self.first_byte(plan) } else { AT_ONCE });
                     }
                     Ok(head) => {
                         read.advance(head.size);

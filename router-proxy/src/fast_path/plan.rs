@@ -10,6 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::downstream::{Connection, Left};
 use super::head::{Head, Method, NotUsual, read};
+use super::scratch::spare;
 use super::to_instance;
 use crate::gate::{Grant, Known};
 use crate::proxy::RequestLog;
@@ -77,7 +78,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             identity: grant.as_ref().map(|grant| &grant.identity.headers),
             is_websocket: false,
         };
-        let bytes = to_instance::request(&head, body, &facts);
+        let mut bytes = spare();
+        to_instance::write(&mut bytes, &head, body, &facts);
         let log = self.log(&head, id, &route);
         Ok(Next::Go(Box::new(Plan {
             method: head.method,

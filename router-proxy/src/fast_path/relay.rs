@@ -17,7 +17,7 @@ use super::answer_head::{self, Framing};
 use super::downstream::{Connection, Left};
 use super::exchange::Answered;
 use super::plan::Plan;
-use super::scratch::read_some;
+use super::scratch::{give, read_some};
 use crate::activity::Meter;
 use crate::gate::StreamGuard;
 use crate::guard::framing::ChunkedBody;
@@ -53,6 +53,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let elapsed = started.elapsed();
         plan.log.upstream_ms = Some(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
         plan.log.bytes_in = plan.body as u64;
+        give(std::mem::take(&mut plan.bytes));
         self.router.metrics.upstream_time(elapsed.as_secs_f64());
         let answered = match outcome {
             Ok(answered) => answered,

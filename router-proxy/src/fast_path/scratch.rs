@@ -1,5 +1,5 @@
-//! Reading without a buffer for each connection: a thread reads into room of its own and keeps what came, so that a
-//! connection that waits holds nothing.
+//! Room that the connections of a thread share. It reads into room of its own and keeps what came, so that a connection
+//! that waits holds nothing; what it writes goes into buffers that are used again.
 
 use std::cell::RefCell;
 use std::io;
@@ -12,7 +12,12 @@ use tokio::io::{AsyncRead, ReadBuf};
 /// Read at once at most.
 pub(super) const SIZE: usize = 32 * 1024;
 
+/// Buffers that are kept, and how large they may be.
+const SPARE: usize = 64;
+const SPARE_SIZE: usize = 16 * 1024;
+
 thread_local! {
+    static BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
     static ROOM: RefCell<Box<[u8]>> = RefCell::new(vec![0; SIZE].into_boxed_slice());
 }
 
@@ -28,4 +33,19 @@ pub(super) fn read_some(
         into.extend_from_slice(buffer.filled());
         Poll::Ready(Ok(buffer.filled().len()))
     })
+}
+
+/// An empty buffer.
+pub(super) fn spare() -> Vec<u8> {
+    BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+/// Gives one back. What it carried is gone.
+pub(super) fn give(mut buffer: Vec<u8>) {
+    buffer.clear();
+    BUFFERS.with_borrow_mut(|all| {
+        if all.len() < SPARE && buffer.capacity() <= SPARE_SIZE {
+            all.push(buffer);
+        }
+    });
 }

@@ -11,26 +11,24 @@ use crate::request::upstream_headers::{
 /// Room for what the router adds, the assertion above all.
 const OURS: usize = 1536;
 
-/// The head and the body, in one piece.
-pub(crate) fn request(head: &Head<'_>, body: &[u8], facts: &Facts<'_>) -> Vec<u8> {
-    let size = head.size() + OURS + body.len();
-    let mut out = Vec::with_capacity(size);
+/// Writes the head and the body, in one piece.
+pub(crate) fn write(out: &mut Vec<u8>, head: &Head<'_>, body: &[u8], facts: &Facts<'_>) {
+    out.reserve(head.size() + OURS + body.len());
     out.extend_from_slice(head.method.as_str().as_bytes());
     out.push(b' ');
     out.extend_from_slice(head.target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     for (name, value) in head.headers() {
         if name.eq_ignore_ascii_case("cookie") {
-            foreign_cookies(&mut out, value);
+            foreign_cookies(out, value);
         } else if !is_never_passed(name) {
             out.extend(name.bytes().map(|byte| byte.to_ascii_lowercase()));
-            end_line(&mut out, value);
+            end_line(out, value);
         }
     }
-    add_ours(&mut out, head, facts);
+    add_ours(out, head, facts);
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(body);
-    out
 }
 
 /// The value and the end of a header whose name is written.

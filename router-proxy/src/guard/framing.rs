@@ -121,26 +121,32 @@ impl Framing {
             self.is_first = false;
             return skip_empty_lines(&bytes[..start], bytes.len());
         }
-        let mut previous = scanned.checked_sub(1).map(|i| bytes[i]);
-        for (index, &byte) in bytes.iter().enumerate().skip(scanned) {
-            // Here and not after the loop: the verdict must not depend on how much was read at once.
-            if index == MAX_REQUEST_LINE && !bytes[..index].contains(&b'\n') {
-                return Step::Refuse(Fault::TargetTooLong);
-            }
-            if index == MAX_REQUEST_LINE + MAX_HEADERS_BYTES {
-                return Step::Refuse(Fault::HeadersTooLarge);
-            }
-            match (previous, byte) {
-                (Some(b'\r'), b'\n') if bytes[..=index].ends_with(b"\r\n\r\n") => {
-                    return self.head_complete(&bytes[..=index]);
+        // What is behind these is never looked at: the verdict must not depend on how much was read at once.
+        let has_line = |limit: usize| memchr::memchr(b'\n', &bytes[..limit]).is_some();
+        let limit = if bytes.len() > MAX_REQUEST_LINE && !has_line(MAX_REQUEST_LINE) {
+            MAX_REQUEST_LINE
+        } else {
+            bytes.len().min(MAX_REQUEST_LINE + MAX_HEADERS_BYTES)
+        };
+        // A CR that was the last byte so far is judged by what follows it.
+        let is_open = scanned.checked_sub(1).is_some_and(|last| bytes[last] == b'\r');
+        let mut at = scanned - usize::from(is_open);
+        while let Some(found) = memchr::memchr3(b'\r', b'\n', 0, &bytes[at..limit]) {
+            let index = at + found;
+            match (bytes[index], bytes.get(index + 1).filter(|_| index + 1 < limit)) {
+                (b'\r', Some(b'\n')) if bytes[..index].ends_with(b"\r\n") => {
+                    return self.head_complete(&bytes[..index + 2]);
                 }
-                (Some(b'\r'), b'\n') => (),
-                (Some(b'\r'), _) => return Step::Refuse(Fault::Malformed("a bare carriage return")),
-                (_, b'\n') => return Step::Refuse(Fault::Malformed("a bare line feed")),
-                (_, 0) => return Step::Refuse(Fault::Malformed("a NUL byte")),
-                _ => (),
+                (b'\r', Some(b'\n')) => at = index + 2,
+                (b'\r', Some(_)) => return Step::Refuse(Fault::Malformed("a bare carriage return")),
+                (b'\r', None) => break,
+                (b'\n', _) => return Step::Refuse(Fault::Malformed("a bare line feed")),
+                _ => return Step::Refuse(Fault::Malformed("a NUL byte")),
             }
-            previous = Some(byte);
+        }
+        if bytes.len() > limit {
+            let is_line = limit == MAX_REQUEST_LINE;
+            return Step::Refuse(if is_line { Fault::TargetTooLong } else { Fault::HeadersTooLarge });
         }
         self.state = State::Head { scanned: bytes.len() };
         Step::NeedMore

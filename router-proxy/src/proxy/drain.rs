@@ -18,6 +18,7 @@ pub(crate) struct Drain {
     stopping: CancellationToken,
     /// Asked with every answer: cheaper than the token. Not set by a stop, of which hyper tells the clients itself.
     has_left: AtomicBool,
+    is_stopping: AtomicBool,
     connections: TaskTracker,
 }
 
@@ -27,6 +28,7 @@ impl Drain {
             leaving: stopping.child_token(),
             stopping,
             has_left: AtomicBool::new(false),
+            is_stopping: AtomicBool::new(false),
             connections: TaskTracker::new(),
         }
     }
@@ -49,7 +51,12 @@ impl Drain {
 
     /// Whether the next answer is the last one of its connection, for those whose answers are not hyper's.
     pub(crate) fn is_leaving(&self) -> bool {
-        self.has_left() || self.stopping.is_cancelled()
+        self.has_left() || self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// The router stops: told once, because asking the token costs a lock.
+    pub(crate) fn note_stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
     }
 
     /// The task of a tunnel, which is a connection, too.

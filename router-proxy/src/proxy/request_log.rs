@@ -101,9 +101,9 @@ impl RequestLog {
     /// The same as [`Self::event`], as a line of JSON.
     fn json(&self) -> Vec<u8> {
         let mut line = Line::begin();
-        line.text("method", self.method.as_str());
+        line.shown("method", &self.method);
         if let Some(route) = self.route.as_deref().map(|route| &route.file) {
-            line.text("slug", route.slug.as_str());
+            line.shown("slug", &route.slug);
             line.shown("instance_id", route.instance_id);
         }
         line.text("path", &self.path);
@@ -115,11 +115,11 @@ impl RequestLog {
         line.shown_bare("bytes_in", self.bytes_in);
         line.shown_bare("bytes_out", self.bytes_out);
         if self.status == StatusCode::SWITCHING_PROTOCOLS {
-            line.text("upgrade", "websocket");
+            line.shown("upgrade", "websocket");
         }
-        line.text("outcome", self.outcome);
+        line.shown("outcome", self.outcome);
         line.shown("client", self.client);
-        line.text("request_id", &self.request_id);
+        line.shown("request_id", &self.request_id);
         line.end()
     }
 }
