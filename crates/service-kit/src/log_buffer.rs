@@ -26,13 +26,23 @@ struct Shared {
     lines: Mutex<Vec<u8>>,
     first: Condvar,
     /// Held while writing, so that lines stay in order.
-    out: Mutex<Box<dyn Write + Send>>,
+    out: Mutex<Out>,
+}
+
+struct Out {
+    sink: Box<dyn Write + Send>,
+    /// Written last; its room is used again.
+    spare: Vec<u8>,
 }
 
 impl LogBuffer {
     /// Starts the thread that writes to `out`.
     pub fn start(out: Box<dyn Write + Send>) -> io::Result<Self> {
-        let shared = Shared { lines: Mutex::default(), first: Condvar::new(), out: Mutex::new(out) };
+        let shared = Shared {
+            lines: Mutex::default(),
+            first: Condvar::new(),
+            out: Mutex::new(Out { sink: out, spare: Vec::new() }),
+        };
         let this = Self { shared: Arc::new(shared) };
         let writer = this.clone();
         // It ends with the process, which flushes last.
@@ -49,8 +59,10 @@ impl LogBuffer {
     /// Writes out what was gathered. There is nowhere to complain of a failure to.
     pub fn flush(&self) {
         let mut out = self.shared.out.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = std::mem::take(&mut *self.lines());
-        let _ = out.write_all(&lines).and_then(|()| out.flush());
+        let Out { sink, spare } = &mut *out;
+        spare.clear();
+        std::mem::swap(spare, &mut *self.lines());
+        let _ = sink.write_all(spare).and_then(|()| sink.flush());
     }
 
     fn lines(&self) -> MutexGuard<'_, Vec<u8>> {

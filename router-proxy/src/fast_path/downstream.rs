@@ -67,8 +67,9 @@ pub(crate) async fn run<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let stopped = Box::pin(router.lifecycle.stopping().cancelled_owned());
-    let mut connection = Connection { router, worker, deadline, peer, downstream, stopped };
+    let stopped = Box::pin(router.drain.stopped());
+    let mut connection =
+        Connection { router, worker, deadline, peer, downstream, stopped, is_told_of_stop: false };
     loop {
         match connection.serve_one().await {
             Ok(()) => connection.downstream.is_first = false,
@@ -85,6 +86,8 @@ pub(super) struct Connection<'a, S> {
     pub(super) peer: &'a Peer,
     pub(super) downstream: &'a mut Downstream<S>,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// A stop wakes the connection: it need not ask for that again.
+    is_told_of_stop: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
@@ -169,7 +172,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 if is_idle && self.downstream.read.is_empty() {
                     // Thousands of connections may wait here; none of them needs room meanwhile.
                     self.downstream.read = BytesMut::new();
-                    if self.stopped.as_mut().poll(cx).is_ready() {
+                    if !self.is_told_of_stop {
+                        self.is_told_of_stop = self.stopped.as_mut().poll(cx).is_pending();
+                    }
+                    if self.router.drain.is_stopping() {
                         return Poll::Ready(Ok(false));
                     }
                 }

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper_util::server::graceful::GracefulConnection;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::{TaskTrackerToken, TrackedFuture};
 
@@ -19,6 +19,8 @@ pub(crate) struct Drain {
     /// Asked with every answer: cheaper than the token. Not set by a stop, of which hyper tells the clients itself.
     has_left: AtomicBool,
     is_stopping: AtomicBool,
+    /// Cancelled once that is set.
+    stopped: CancellationToken,
     connections: TaskTracker,
 }
 
@@ -29,6 +31,7 @@ impl Drain {
             stopping,
             has_left: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
+            stopped: CancellationToken::new(),
             connections: TaskTracker::new(),
         }
     }
@@ -51,12 +54,22 @@ impl Drain {
 
     /// Whether the next answer is the last one of its connection, for those whose answers are not hyper's.
     pub(crate) fn is_leaving(&self) -> bool {
-        self.has_left() || self.is_stopping.load(Ordering::Relaxed)
+        self.has_left() || self.is_stopping()
     }
 
     /// The router stops: told once, because asking the token costs a lock.
     pub(crate) fn note_stop(&self) {
-        self.is_stopping.store(true, Ordering::Relaxed);
+        self.is_stopping.store(true, Ordering::Release);
+        self.stopped.cancel();
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
+    }
+
+    /// Ends when [`Self::is_stopping`] has become true.
+    pub(crate) fn stopped(&self) -> WaitForCancellationFutureOwned {
+        self.stopped.clone().cancelled_owned()
     }
 
     /// The task of a tunnel, which is a connection, too.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// Bytes of a usual line.
-const USUAL: usize = 448;
+const USUAL: usize = 640;
 
 thread_local! {
     /// A second since 1970 and its text: most lines are of the same second as the last.
@@ -48,6 +48,10 @@ impl Line {
 
     /// Text from anywhere.
     pub(super) fn text(&mut self, name: &str, value: &str) {
+        // Most text needs no escape.
+        if value.bytes().all(|byte| (0x20..0x7f).contains(&byte) && !matches!(byte, b'"' | b'\\')) {
+            return self.shown(name, value);
+        }
         self.name(name);
         let _ = serde_json::to_writer(&mut self.0, value);
     }
