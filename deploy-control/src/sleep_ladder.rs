@@ -21,13 +21,15 @@ pub(crate) async fn go_round(requests: &Requests, since: i64) -> Result<(), Erro
         return Ok(());
     }
     let now = context.clock.now_ms();
+    // Before the rows, and long before the measurements: a report that comes between tells of use that the rows read
+    // before it do not have yet.
+    let reported_at = context.store.router_reported_at().await?.filter(|at| *at >= since);
     let mut instances = context.store.on_the_ladder().await?;
     let due = |instance: &Instance| {
         let known = instance.cpu.filter(|cpu| instance.ready_at.is_some_and(|at| cpu.at >= at));
         !instance.nap && known.is_none_or(|cpu| now.saturating_sub(cpu.at) >= ladder.sampling_ms())
     };
     measure(context, &ladder, instances.iter_mut().filter(|instance| due(instance)).collect()).await?;
-    let reported_at = context.store.router_reported_at().await?.filter(|at| *at >= since);
     let watch = Watch { now, reported_at };
     instances.retain(|instance| idleness::judge(instance, &ladder, watch) != Rung::Stay);
     // What it did since it was last measured counts too.
