@@ -1,5 +1,6 @@
 //! The router's metrics. No label comes from outside: the slug is in the access log, not here.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use http::StatusCode;
@@ -27,9 +28,12 @@ struct OutcomeLabel {
 
 const BUCKETS_SECONDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
-/// Clones share the counters.
+/// Clones share the counters, and cost one addition: every request has one.
 #[derive(Clone, Debug)]
-pub(crate) struct RouterMetrics {
+pub(crate) struct RouterMetrics(Arc<Counters>);
+
+#[derive(Debug)]
+struct Counters {
     /// By the first digit of the status, from 1xx to 5xx: made once, so that counting is one addition.
     requests: [Counter; 5],
     upstream_errors: Family<KindLabel, Counter>,
@@ -74,7 +78,7 @@ impl RouterMetrics {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         let requests = Family::<ClassLabel, Counter>::default();
         let of = |class| requests.get_or_create_owned(&ClassLabel { class });
-        let this = Self {
+        let this = Counters {
             requests: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(of),
             upstream_errors: Family::default(),
             upstream_seconds: Histogram::new(BUCKETS_SECONDS),
@@ -85,70 +89,73 @@ impl RouterMetrics {
             tls: TlsMetrics::default(),
         };
         this.tls.clone().register(metrics);
-        let other = this.clone();
         metrics.register(|registry| {
             registry.register("router_requests", "Requests by status class", requests);
             registry.register(
                 "router_upstream_errors",
                 "Failed exchanges with instances",
-                other.upstream_errors,
+                this.upstream_errors.clone(),
             );
             registry.register(
                 "router_upstream_duration_seconds",
                 "Time until the head of an instance's answer",
-                other.upstream_seconds,
+                this.upstream_seconds.clone(),
             );
             registry.register(
                 "router_gate_refusals",
                 "Requests that the gate did not let through",
-                other.gate,
+                this.gate.clone(),
             );
-            registry.register("router_active_tunnels", "Open WebSockets", other.tunnels);
-            registry.register("router_routes", "Routes in force", other.routes);
-            registry.register("router_bad_route_files", "Route files that cannot be used", other.bad_files);
+            registry.register("router_active_tunnels", "Open WebSockets", this.tunnels.clone());
+            registry.register("router_routes", "Routes in force", this.routes.clone());
+            registry.register(
+                "router_bad_route_files",
+                "Route files that cannot be used",
+                this.bad_files.clone(),
+            );
         });
-        this
+        Self(Arc::new(this))
     }
 
     pub(crate) fn request(&self, status: StatusCode) {
-        let class = usize::from(status.as_u16() / 100).clamp(1, self.requests.len());
-        self.requests[class - 1].inc();
+        let class = usize::from(status.as_u16() / 100).clamp(1, self.0.requests.len());
+        self.0.requests[class - 1].inc();
     }
 
     pub(crate) fn upstream_error(&self, kind: &'static str) {
-        self.upstream_errors.get_or_create(&KindLabel { kind }).inc();
+        self.0.upstream_errors.get_or_create(&KindLabel { kind }).inc();
     }
 
     pub(crate) fn upstream_time(&self, seconds: f64) {
-        self.upstream_seconds.observe(seconds);
+        self.0.upstream_seconds.observe(seconds);
     }
 
     pub(crate) fn gate_refusal(&self, kind: &'static str) {
-        self.gate.get_or_create(&KindLabel { kind }).inc();
+        self.0.gate.get_or_create(&KindLabel { kind }).inc();
     }
 
     pub(crate) fn set_routes(&self, routes: usize, bad_files: usize) {
-        self.routes.set(i64::try_from(routes).unwrap_or(i64::MAX));
-        self.bad_files.set(i64::try_from(bad_files).unwrap_or(i64::MAX));
+        self.0.routes.set(i64::try_from(routes).unwrap_or(i64::MAX));
+        self.0.bad_files.set(i64::try_from(bad_files).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn tls_handshake(&self, outcome: &'static str) {
-        self.tls.handshakes.get_or_create(&OutcomeLabel { outcome }).inc();
+        self.0.tls.handshakes.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
     pub(crate) fn certificate_faults(&self, new: u64) {
-        self.tls.faults.inc_by(new);
+        self.0.tls.faults.inc_by(new);
     }
 
     pub(crate) fn set_certificates(&self, in_force: usize, earliest_end: Option<i64>) {
-        self.tls.certificates.set(i64::try_from(in_force).unwrap_or(i64::MAX));
-        self.tls.earliest_end.set(earliest_end.unwrap_or(0));
+        self.0.tls.certificates.set(i64::try_from(in_force).unwrap_or(i64::MAX));
+        self.0.tls.earliest_end.set(earliest_end.unwrap_or(0));
     }
 
     /// Counts a tunnel for as long as the answer lives.
     pub(crate) fn tunnel(&self) -> TunnelCount {
-        self.tunnels.inc();
-        TunnelCount(self.tunnels.clone())
+        self.0.tunnels.inc();
+        TunnelCount(self.0.tunnels.clone())
     }
 }
 

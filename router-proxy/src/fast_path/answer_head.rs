@@ -8,6 +8,7 @@ use std::mem::MaybeUninit;
 use http::StatusCode;
 use httparse::Status;
 
+use super::scratch::spare;
 use crate::response_headers::{is_harmless, is_nameable, is_never_passed};
 
 /// Most headers of an answer, as hyper has it.
@@ -170,7 +171,8 @@ fn for_client(
     facts: &Facts<'_>,
     size: usize,
 ) -> Vec<u8> {
-    let mut out = Vec::with_capacity(size + OURS);
+    let mut out = spare();
+    out.reserve(size + OURS);
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');

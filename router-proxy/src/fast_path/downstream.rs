@@ -14,7 +14,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::deadline::Deadline;
 use super::plan::Next;
-use super::scratch::read_some;
+use super::scratch::{give_read, read_some};
 use crate::guard::Fault;
 use crate::guard::framing::{Framing, Step};
 use crate::proxy::{Peer, Router, Worker};
@@ -171,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             Poll::Pending => {
                 if is_idle && self.downstream.read.is_empty() {
                     // Thousands of connections may wait here; none of them needs room meanwhile.
-                    self.downstream.read = BytesMut::new();
+                    give_read(std::mem::take(&mut self.downstream.read));
                     if !self.is_told_of_stop {
                         self.is_told_of_stop = self.stopped.as_mut().poll(cx).is_pending();
                     }
@@ -200,6 +200,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
     /// Writes all of it. An error: the client has gone, or does not read.
     pub(super) async fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        self.write_on(&mut bytes).await
+    }
+
+    /// The same; `bytes` is what is still to be written, also where this is dropped.
+    pub(super) async fn write_on(&mut self, bytes: &mut &[u8]) -> io::Result<()> {
         let limit = self.router.config.timeouts.body_idle;
         while !bytes.is_empty() {
             self.deadline.set(limit);
@@ -212,7 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             });
             match written.await? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
-                length => bytes = &bytes[length..],
+                length => *bytes = &bytes[length..],
             }
         }
         poll_fn(|cx| match Pin::new(&mut self.downstream.stream).poll_flush(cx) {

@@ -68,14 +68,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     /// turned out to be closed and saying it twice has no effect.
     pub(super) async fn exchange(&mut self, plan: &Plan) -> Result<Answered, Failed> {
         let times = &self.router.config.timeouts;
-        if let Some(stream) = plan.upstream.checkout_raw(self.worker.id, times.upstream_idle) {
+        if let Some(stream) =
+            plan.upstream.checkout_raw(self.worker.id, plan.log.started, times.upstream_idle)
+        {
             match self.on(stream, plan).await {
                 Err(Failed::Broken(_)) if plan.method.is_idempotent() => (),
                 outcome => return outcome,
             }
         }
+        // Of what may not be said twice, nothing was said yet.
         if plan.upstream.is_retired() {
-            return Err(Failed::Retired);
+            return Err(Failed::Unsent);
         }
         let connecting =
             tokio::time::timeout(CONNECT_WITHIN.min(times.connect), plan.upstream.connect_once());

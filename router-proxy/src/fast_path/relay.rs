@@ -8,20 +8,23 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
 
 use super::answer_head::{self, Framing};
 use super::downstream::{Connection, Left};
 use super::exchange::Answered;
 use super::plan::Plan;
-use super::scratch::{give, read_some};
+use super::scratch::{give, give_read, read_some};
 use crate::activity::Meter;
 use crate::gate::StreamGuard;
 use crate::guard::framing::ChunkedBody;
 use crate::proxy::{Cut, CutSignal, LONG_BODY};
+
+/// For a client that reads slowly to take what was begun before the router stops.
+const FINISH_WITHIN: Duration = Duration::from_secs(5);
 
 /// How the body goes on; see [`Framing`] for how it comes.
 enum Body {
@@ -48,9 +51,8 @@ enum Stopped {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     /// Carries a request out. Answers whether the client may send another.
     pub(super) async fn carry_out(&mut self, mut plan: Box<Plan>) -> Result<bool, Left> {
-        let started = Instant::now();
         let outcome = self.exchange(&plan).await;
-        let elapsed = started.elapsed();
+        let elapsed = plan.log.started.elapsed();
         plan.log.upstream_ms = Some(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
         plan.log.bytes_in = plan.body as u64;
         give(std::mem::take(&mut plan.bytes));
@@ -98,8 +100,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             if let Some(watched) = watched.as_ref().filter(|_| before > 0) {
                 watched.meter.touch();
             }
-            if let Err(stopped) = self.write_watched(&out, watched.as_mut()).await {
-                break Err(stopped);
+            match self.write_watched(&out, watched.as_mut()).await {
+                Ok(()) => (),
+                Err(Stopped::Cut(Cut::Clean)) if is_over => break Ok(()),
+                Err(stopped) => break Err(stopped),
             }
             out.clear();
             if is_over {
@@ -121,6 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
         };
         drop(watched);
+        give(out);
         self.end(plan, answered, outcome, keeps).await
     }
 
@@ -138,6 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 if is_clean {
                     plan.upstream.put_back_raw(self.worker.id, answered.stream);
                 }
+                give_read(answered.read);
                 Ok(keeps)
             }
             Err(Stopped::Broken(why) | Stopped::Cut(Cut::Broken(why))) => {
@@ -162,16 +168,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         Watched { cut, meter, guard }
     }
 
-    /// A client that does not read must not keep open what was cut.
+    /// A client that does not read must not keep open what was cut. After a clean cut all of it was written.
     async fn write_watched(&mut self, bytes: &[u8], watched: Option<&mut Watched>) -> Result<(), Stopped> {
         let gone = |_| Stopped::Broken("the client went away");
         match watched {
             None => self.write(bytes).await.map_err(gone),
-            Some(watched) => tokio::select! {
-                biased;
-                outcome = self.write(bytes) => outcome.map_err(gone),
-                cut = &mut watched.cut => Err(Stopped::Cut(cut)),
-            },
+            Some(watched) => {
+                let mut left = bytes;
+                let cut = tokio::select! {
+                    biased;
+                    outcome = self.write_on(&mut left) => return outcome.map_err(gone),
+                    cut = &mut watched.cut => cut,
+                };
+                // What marks a clean end would be taken for a part of what was begun.
+                if matches!(cut, Cut::Clean) {
+                    let rest = tokio::time::timeout(FINISH_WITHIN, self.write_on(&mut left));
+                    rest.await.map_err(|_| Stopped::Broken("the client does not read"))?.map_err(gone)?;
+                }
+                Err(Stopped::Cut(cut))
+            }
         }
     }
 

@@ -1,5 +1,5 @@
 //! Room that the connections of a thread share. It reads into room of its own and keeps what came, so that a connection
-//! that waits holds nothing; what it writes goes into buffers that are used again.
+//! that waits holds nothing; what was read and what is written goes into buffers that are used again.
 
 use std::cell::RefCell;
 use std::io;
@@ -18,6 +18,7 @@ const SPARE_SIZE: usize = 16 * 1024;
 
 thread_local! {
     static BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static READ: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
     static ROOM: RefCell<Box<[u8]>> = RefCell::new(vec![0; SIZE].into_boxed_slice());
 }
 
@@ -30,9 +31,25 @@ pub(super) fn read_some(
     ROOM.with_borrow_mut(|room| {
         let mut buffer = ReadBuf::new(room);
         ready!(stream.poll_read(cx, &mut buffer))?;
+        if into.capacity() == 0
+            && let Some(spare) = READ.with_borrow_mut(Vec::pop)
+        {
+            *into = spare;
+        }
         into.extend_from_slice(buffer.filled());
         Poll::Ready(Ok(buffer.filled().len()))
     })
+}
+
+/// Gives back what [`read_some`] filled. What is in it is gone.
+pub(super) fn give_read(mut buffer: BytesMut) {
+    buffer.clear();
+    READ.with_borrow_mut(|all| {
+        // One without room was never filled.
+        if all.len() < SPARE && (1..=SPARE_SIZE).contains(&buffer.capacity()) {
+            all.push(buffer);
+        }
+    });
 }
 
 /// An empty buffer.

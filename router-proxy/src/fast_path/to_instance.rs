@@ -1,8 +1,6 @@
 //! The bytes of a usual request as its instance gets them. The rules are those of
 //! [`crate::request::upstream_headers`]; the tests hold one against the other. Pure.
 
-use control_api::claims::{HEADER_ASSERTION, HEADER_EMAIL, HEADER_USER_ID, HEADER_USERNAME};
-
 use super::head::Head;
 use crate::request::upstream_headers::{
     Facts, append_foreign_cookies, forwarded_for, forwarded_scheme, is_never_passed,
@@ -60,10 +58,7 @@ fn add_ours(out: &mut Vec<u8>, head: &Head<'_>, facts: &Facts<'_>) {
     put(out, "x-forwarded-port", facts.host.port.unwrap_or(facts.port).to_string().as_bytes());
     put(out, "x-request-id", facts.request_id.as_bytes());
     if let Some(identity) = facts.identity {
-        put(out, HEADER_USER_ID, identity.user_id.as_bytes());
-        put(out, HEADER_USERNAME, identity.username.as_bytes());
-        put(out, HEADER_EMAIL, identity.email.as_bytes());
-        put(out, HEADER_ASSERTION, identity.assertion.as_bytes());
+        out.extend_from_slice(identity.lines());
     }
 }
 

@@ -90,9 +90,7 @@ proptest! {
         let Ok(head) = read(&bytes) else { return Ok(()) };
         let trusted: TrustedProxies = if is_trusted { "192.0.2.7".parse().expect("an address") } else { TrustedProxies::default() };
         let text = HeaderValue::from_static;
-        let identity = IdentityHeaders {
-            user_id: text("01JDF3X5S8Q4M7R2V6T9W0YZAC"), username: text("alice"), email: text(""), assertion: text("a.b.c"),
-        };
+        let identity = IdentityHeaders::new("01JDF3X5S8Q4M7R2V6T9W0YZAC", "alice", "", "a.b.c").expect("values");
         let host = Host::parse(head.host).expect("a host");
         let facts = Facts {
             peer: "192.0.2.7:1".parse().expect("an address"),

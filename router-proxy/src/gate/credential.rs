@@ -1,8 +1,6 @@
 //! What a request was let in by, as far as a revocation can concern it. Small and `Copy`: every request and
 //! every open stream has one.
 
-use std::sync::Arc;
-
 use control_api::api_keys::ApiKeyGrant;
 use control_api::claims::AppTokenClaims;
 use control_api::ids::{ApiKeyId, InstanceId, SessionId, UserId};
@@ -36,12 +34,6 @@ impl From<&AppTokenClaims> for Credential {
             // The session goes on for as long as it is used: authz-service tells when it does not.
             ends_at: None,
         }
-    }
-}
-
-impl From<&Arc<AppTokenClaims>> for Credential {
-    fn from(claims: &Arc<AppTokenClaims>) -> Self {
-        Self::from(&**claims)
     }
 }
 

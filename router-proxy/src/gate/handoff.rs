@@ -150,7 +150,7 @@ impl Gate {
     /// Checks what authz-service gave like any other token, tells the instance, and goes on to the path.
     async fn welcome(&self, visit: Visit<'_>, set: TokenSet, path: &str) -> Result<Answer, Refusal> {
         let file = &visit.route.file;
-        let claims = self.verifier.verify(set.app_token.expose()).await.map_err(|fault| match fault {
+        let verified = self.verifier.verify(set.app_token.expose()).await.map_err(|fault| match fault {
             TokenFault::NoKeys => Refusal::GateClosed(NO_KEYS),
             TokenFault::Invalid => Refusal::HandoffFailed {
                 reason: "The identity service gave a token that cannot be verified.",
@@ -158,6 +158,7 @@ impl Gate {
                 status: StatusCode::BAD_GATEWAY,
             },
         })?;
+        let claims = &verified.claims;
         if claims.aud != file.instance_id || claims.sub != file.owner_id {
             return Err(Refusal::NotYours);
         }

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use control_api::api_keys::ApiKeyGrant;
@@ -14,12 +14,12 @@ use control_api::claims::AppTokenClaims;
 use control_api::codes;
 use control_api::ids::{InstanceId, SessionId};
 use control_api::wire::WireSecret;
-use http::HeaderValue;
 use service_kit::clock::Clock;
 use service_kit::lifecycle::Lifecycle;
 use tokio::time::Instant;
 
 use super::revocations::Revocations;
+use super::token::Verified;
 use crate::limits::RENEW_BEFORE_SECS;
 use crate::request::upstream_headers::IdentityHeaders;
 
@@ -55,15 +55,8 @@ impl Identity {
 }
 
 fn identity_headers(user: &UserView, assertion: &WireSecret) -> Option<IdentityHeaders> {
-    let text = |bytes: &str| HeaderValue::from_bytes(bytes.as_bytes()).ok();
-    let mut assertion = text(assertion.expose())?;
-    assertion.set_sensitive(true);
-    Some(IdentityHeaders {
-        user_id: text(&user.user_id.to_string())?,
-        username: text(user.username.as_str())?,
-        email: text(&user.email).unwrap_or(HeaderValue::from_static("")),
-        assertion,
-    })
+    let id = user.user_id.to_string();
+    IdentityHeaders::new(&id, user.username.as_str(), &user.email, assertion.expose())
 }
 
 /// Why there is no identity.
@@ -77,8 +70,9 @@ pub(crate) enum NoIdentity {
 
 type Key = (SessionId, InstanceId);
 
+/// The place of one identity.
 #[derive(Default)]
-struct Slot {
+pub(super) struct Slot {
     current: RwLock<Option<Arc<Identity>>>,
     /// Held by the one that renews; when the last renewal failed.
     renewal: tokio::sync::Mutex<Option<Instant>>,
@@ -124,26 +118,34 @@ impl Identities {
     }
 
     /// The identity behind a genuine token.
-    pub(crate) async fn get(
-        &self,
-        claims: &AppTokenClaims,
-        token: &str,
-    ) -> Result<Arc<Identity>, NoIdentity> {
-        if let Some(identity) = self.known(claims) {
+    pub(crate) async fn get(&self, verified: &Verified, token: &str) -> Result<Arc<Identity>, NoIdentity> {
+        if let Some(identity) = self.known(verified) {
             return Ok(identity);
         }
+        let claims = &verified.claims;
         let slot = self.slot((claims.sid, claims.aud));
         self.renew(&slot, claims, token).await
     }
 
     /// The same where it is in memory; one that ends soon is renewed in the background.
-    pub(crate) fn known(&self, claims: &AppTokenClaims) -> Option<Arc<Identity>> {
-        let slot = Arc::clone(self.lock().get(&(claims.sid, claims.aud))?);
+    pub(crate) fn known(&self, verified: &Verified) -> Option<Arc<Identity>> {
+        let slot = self.find(verified)?;
         let (identity, left) = self.usable(&slot)?;
         if left < RENEW_BEFORE_SECS {
-            self.renew_in_background(slot, claims, &identity);
+            self.renew_in_background(slot, &verified.claims, &identity);
         }
         Some(identity)
+    }
+
+    fn find(&self, verified: &Verified) -> Option<Arc<Slot>> {
+        // One that was forgotten meanwhile is not there any more.
+        if let Some(slot) = verified.slot.get().and_then(Weak::upgrade) {
+            return Some(slot);
+        }
+        let claims = &verified.claims;
+        let slot = Arc::clone(self.lock().get(&(claims.sid, claims.aud))?);
+        let _ = verified.slot.set(Arc::downgrade(&slot));
+        Some(slot)
     }
 
     /// Forgets a session.

@@ -23,7 +23,8 @@ impl Gate {
         let mut ended = true;
         for token in self.cookies.app_tokens(visit.headers) {
             // An expired token still names the session.
-            let Ok(claims) = self.verifier.verify(token).await else { continue };
+            let Ok(verified) = self.verifier.verify(token).await else { continue };
+            let claims = &verified.claims;
             if claims.aud != visit.route.file.instance_id {
                 continue;
             }
@@ -38,7 +39,7 @@ impl Gate {
                     ended = false;
                 }
             }
-            self.identities.forget(&claims);
+            self.identities.forget(claims);
             self.revocations.end_session(claims.sid);
         }
         let mut answer = if ended {

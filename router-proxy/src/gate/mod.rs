@@ -42,7 +42,7 @@ use credential::Root;
 use identities::{Identities, NoIdentity};
 use keys::Keys;
 use seal::Seal;
-use token::{TokenFault, Verifier};
+use token::{TokenFault, Verified, Verifier};
 
 pub(crate) use credential::Credential;
 pub(crate) use identities::Identity;
@@ -112,7 +112,7 @@ impl From<Refusal> for Denied {
 
 /// What the request's cookie says.
 enum Session<'a> {
-    Owner { claims: Arc<AppTokenClaims>, token: &'a str },
+    Owner { verified: Arc<Verified>, token: &'a str },
     SomebodyElse,
     None,
 }
@@ -231,13 +231,14 @@ impl Gate {
             return Known::Anybody;
         }
         let token = cookie.and_then(|line| self.cookies.first_app_token(line));
-        let claims = token.and_then(|token| self.verifier.known(token)).filter(|claims| {
+        let verified = token.and_then(|token| self.verifier.known(token)).filter(|verified| {
+            let claims = &verified.claims;
             let is_owner = claims.aud == file.instance_id && claims.sub == file.owner_id;
             is_owner && !self.revocations.is_revoked(claims) && !self.revocations.is_stale()
         });
-        let identity = claims.as_ref().and_then(|claims| self.identities.known(claims));
-        match claims.zip(identity) {
-            Some((claims, identity)) => Known::Owner(self.grant(&claims, identity)),
+        let identity = verified.as_ref().and_then(|verified| self.identities.known(verified));
+        match verified.zip(identity) {
+            Some((verified, identity)) => Known::Owner(self.grant(&verified.claims, identity)),
             None => Known::No,
         }
     }
@@ -249,12 +250,12 @@ impl Gate {
         match self.session(visit).await? {
             Session::SomebodyElse => Err(Refusal::NotYours.into()),
             Session::None => Err(self.not_signed_in(visit)),
-            Session::Owner { claims, token } => {
+            Session::Owner { verified, token } => {
                 if self.revocations.is_stale() {
                     return Err(Refusal::GateClosed(NO_NEWS).into());
                 }
-                match self.identities.get(&claims, token).await {
-                    Ok(identity) => Ok(self.grant(&claims, identity)),
+                match self.identities.get(&verified, token).await {
+                    Ok(identity) => Ok(self.grant(&verified.claims, identity)),
                     Err(NoIdentity::Ended) => Err(self.not_signed_in(visit)),
                     Err(NoIdentity::Unavailable) => Err(Refusal::GateClosed(NO_ASSERTION).into()),
                 }
@@ -283,7 +284,7 @@ impl Gate {
         Ok(Grant { credential: grant.credential, identity: Arc::clone(&grant.identity), set_cookie: None })
     }
 
-    fn grant(&self, claims: &Arc<AppTokenClaims>, identity: Arc<Identity>) -> Grant {
+    fn grant(&self, claims: &AppTokenClaims, identity: Arc<Identity>) -> Grant {
         let is_newer = identity.expires_at > claims.exp;
         let token = identity.app_token.as_ref().filter(|_| is_newer);
         let set_cookie = token.and_then(|token| self.cookies.set_app(token.expose()));
@@ -307,10 +308,10 @@ impl Gate {
         let (mut somebody_else, mut no_keys) = (false, false);
         for token in self.cookies.app_tokens(visit.headers) {
             match self.verifier.verify(token).await {
-                Ok(claims) if claims.aud != file.instance_id => (),
-                Ok(claims) if self.revocations.is_revoked(&claims) => (),
-                Ok(claims) if claims.sub != file.owner_id => somebody_else = true,
-                Ok(claims) => return Ok(Session::Owner { claims, token }),
+                Ok(verified) if verified.claims.aud != file.instance_id => (),
+                Ok(verified) if self.revocations.is_revoked(&verified.claims) => (),
+                Ok(verified) if verified.claims.sub != file.owner_id => somebody_else = true,
+                Ok(verified) => return Ok(Session::Owner { verified, token }),
                 Err(TokenFault::Invalid) => (),
                 Err(TokenFault::NoKeys) => no_keys = true,
             }

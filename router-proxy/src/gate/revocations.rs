@@ -61,7 +61,9 @@ pub(crate) struct Revocations {
     known: RwLock<Known>,
     streams: Mutex<HashMap<u64, Stream>>,
     next_stream: AtomicU64,
-    last_news: Mutex<Instant>,
+    start: Instant,
+    /// Milliseconds after the start. Asked with every request, so there is no lock to wait for.
+    last_news_ms: AtomicU64,
     stale_after: Duration,
     clock: Clock,
     health: Health,
@@ -74,7 +76,8 @@ impl Revocations {
             known: RwLock::default(),
             streams: Mutex::default(),
             next_stream: AtomicU64::new(0),
-            last_news: Mutex::new(Instant::now()),
+            start: Instant::now(),
+            last_news_ms: AtomicU64::new(0),
             stale_after,
             clock,
             health,
@@ -93,7 +96,8 @@ impl Revocations {
 
     /// Whether news have been missing for so long that nobody can be let in.
     pub(crate) fn is_stale(&self) -> bool {
-        self.last_news.lock().unwrap_or_else(PoisonError::into_inner).elapsed() > self.stale_after
+        let last_news = Duration::from_millis(self.last_news_ms.load(Ordering::Acquire));
+        self.start.elapsed().saturating_sub(last_news) > self.stale_after
     }
 
     /// Ends a session here, before authz-service's own word of it comes round.
@@ -176,7 +180,8 @@ impl Revocations {
             };
             let wait = match answer {
                 Ok(news) => {
-                    *self.last_news.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+                    let now_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    self.last_news_ms.store(now_ms, Ordering::Release);
                     self.health.set("revocations", Check::Ok);
                     self.apply(&news.revocations);
                     // An authz-service that does not hold the question must not be asked without pause.
@@ -248,15 +253,15 @@ mod tests {
     use control_api::claims::AppTokenClaims;
     use service_kit::clock::from_millis;
 
-    fn claims(iat: i64) -> Arc<AppTokenClaims> {
-        Arc::new(AppTokenClaims {
+    fn claims(iat: i64) -> AppTokenClaims {
+        AppTokenClaims {
             iss: String::new(),
             aud: InstanceId::generate(),
             sub: UserId::generate(),
             sid: SessionId::generate(),
             iat,
             exp: iat + 600,
-        })
+        }
     }
 
     #[tokio::test]
@@ -269,7 +274,7 @@ mod tests {
         revocations.apply(&[Revocation { seq: 1, revoked: Revoked::User(old.sub), at: 1_000 }]);
         assert!(revocations.is_revoked(&old) && stream.closed().is_cancelled());
         assert!(!revocations.is_revoked(&other) && !apart.closed().is_cancelled());
-        let newer = AppTokenClaims { iat: 1_001, ..(*old).clone() };
+        let newer = AppTokenClaims { iat: 1_001, ..old.clone() };
         assert!(!revocations.is_revoked(&newer), "signed in again afterwards");
         revocations.apply(&[Revocation { seq: 2, revoked: Revoked::Instance(other.aud), at: 989 }]);
         assert!(!revocations.is_revoked(&other), "issued after it");

@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
 use control_api::claims::{APP_TOKEN_TYPE, AppTokenClaims};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use service_kit::clock::Clock;
 use service_kit::secret::sha256;
 
+use super::identities::Slot;
 use super::keys::{Keys, NoKey};
 
 /// Longest token that is looked at.
@@ -26,6 +27,14 @@ pub(crate) enum TokenFault {
     NoKeys,
 }
 
+/// A token that was found genuine.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    pub(crate) claims: AppTokenClaims,
+    /// Where the identity behind it is kept, once that was looked up: then a request looks up one thing.
+    pub(super) slot: OnceLock<Weak<Slot>>,
+}
+
 /// Checks tokens.
 pub(crate) struct Verifier {
     keys: Arc<Keys>,
@@ -34,8 +43,8 @@ pub(crate) struct Verifier {
     remembered: RwLock<Remembered>,
 }
 
-/// Claims by the hash of their token.
-type Remembered = HashMap<[u8; 32], Arc<AppTokenClaims>, BuildHasherDefault<FirstBytes>>;
+/// By the hash of the token.
+type Remembered = HashMap<[u8; 32], Arc<Verified>, BuildHasherDefault<FirstBytes>>;
 
 /// The keys are digests already, and only genuine tokens get in: eight bytes of one are as good as a hash of it.
 #[derive(Default)]
@@ -62,29 +71,29 @@ impl Verifier {
         Self { keys, issuer: issuer.to_owned(), clock, remembered: RwLock::default() }
     }
 
-    /// Claims of a token whose signature, type and issuer hold. It may have expired: the session behind it
+    /// A token whose signature, type and issuer hold. It may have expired: the session behind it
     /// decides whether there is a new one.
-    pub(crate) async fn verify(&self, token: &str) -> Result<Arc<AppTokenClaims>, TokenFault> {
+    pub(crate) async fn verify(&self, token: &str) -> Result<Arc<Verified>, TokenFault> {
         if token.len() > MAX_TOKEN {
             return Err(TokenFault::Invalid);
         }
         let hash = sha256(token.as_bytes());
         match self.recall(hash) {
-            Some(claims) => Ok(claims),
+            Some(verified) => Ok(verified),
             None => self.check(token, hash).await,
         }
     }
 
     /// The same for a token that was verified before.
-    pub(crate) fn known(&self, token: &str) -> Option<Arc<AppTokenClaims>> {
+    pub(crate) fn known(&self, token: &str) -> Option<Arc<Verified>> {
         if token.len() > MAX_TOKEN { None } else { self.recall(sha256(token.as_bytes())) }
     }
 
-    fn recall(&self, hash: [u8; 32]) -> Option<Arc<AppTokenClaims>> {
+    fn recall(&self, hash: [u8; 32]) -> Option<Arc<Verified>> {
         self.remembered.read().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned()
     }
 
-    async fn check(&self, token: &str, hash: [u8; 32]) -> Result<Arc<AppTokenClaims>, TokenFault> {
+    async fn check(&self, token: &str, hash: [u8; 32]) -> Result<Arc<Verified>, TokenFault> {
         let header = decode_header(token).map_err(|_| TokenFault::Invalid)?;
         if header.alg != Algorithm::EdDSA || header.typ.as_deref() != Some(APP_TOKEN_TYPE) {
             return Err(TokenFault::Invalid);
@@ -101,12 +110,12 @@ impl Verifier {
         validation.validate_aud = false;
         validation.validate_exp = false;
         let data = decode::<AppTokenClaims>(token, &key, &validation).map_err(|_| TokenFault::Invalid)?;
-        let claims = Arc::new(data.claims);
-        self.remember(hash, &claims);
-        Ok(claims)
+        let verified = Arc::new(Verified { claims: data.claims, slot: OnceLock::new() });
+        self.remember(hash, &verified);
+        Ok(verified)
     }
 
-    fn remember(&self, hash: [u8; 32], claims: &Arc<AppTokenClaims>) {
+    fn remember(&self, hash: [u8; 32], verified: &Arc<Verified>) {
         let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= MAX_REMEMBERED {
             self.forget_expired(&mut remembered);
@@ -114,7 +123,7 @@ impl Verifier {
                 remembered.clear();
             }
         }
-        remembered.insert(hash, Arc::clone(claims));
+        remembered.insert(hash, Arc::clone(verified));
     }
 
     /// Forgets what has expired.
@@ -124,7 +133,7 @@ impl Verifier {
 
     fn forget_expired(&self, remembered: &mut Remembered) {
         let now = self.clock.now_secs();
-        remembered.retain(|_, claims| claims.exp > now);
+        remembered.retain(|_, verified| verified.claims.exp > now);
     }
 }
 
@@ -174,8 +183,9 @@ mod tests {
         let token = encode(&header, &claims, &key).expect("a token");
         let first = verifier.verify(&token).await.expect("genuine");
         assert!(Arc::ptr_eq(&first, &verifier.verify(&token).await.expect("genuine")), "not verified again");
-        assert_eq!(verifier.verify(&format!("{token}A")).await, Err(TokenFault::Invalid));
-        assert_eq!(verifier.verify(&token[..token.len() - 1]).await, Err(TokenFault::Invalid));
+        let fault = async |token: &str| verifier.verify(token).await.err();
+        assert_eq!(fault(&format!("{token}A")).await, Some(TokenFault::Invalid));
+        assert_eq!(fault(&token[..token.len() - 1]).await, Some(TokenFault::Invalid));
         let remembered = || verifier.remembered.read().expect("a lock").len();
         verifier.sweep();
         assert_eq!(remembered(), 1, "and nothing of what was refused");

@@ -26,7 +26,7 @@ pub(crate) struct RequestLog {
     method: Method,
     path: String,
     client: IpAddr,
-    started: Instant,
+    pub(crate) started: Instant,
     metrics: RouterMetrics,
     is_discarded: bool,
 }

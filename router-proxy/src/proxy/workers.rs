@@ -80,17 +80,20 @@ fn start_one(id: usize, router: &Arc<Router>) -> std::io::Result<Thread> {
         let worker = Worker { id, deadlines: Arc::new(Deadlines::new()) };
         let deadlines = Arc::clone(&worker.deadlines);
         tokio::spawn(async move { deadlines.watch().await });
-        while let Some((stream, arrival)) = waiting.recv().await {
+        // What still runs when this ends is dropped with the runtime: a connection need not look out for it.
+        let aborting = router.lifecycle.aborting();
+        loop {
+            let next = tokio::select! {
+                next = waiting.recv() => next,
+                () = aborting.cancelled() => None,
+            };
+            let Some((stream, arrival)) = next else { return };
             let leaving = Leaving(Arc::clone(&count));
             match TcpStream::from_std(stream) {
                 Ok(stream) => {
                     let (router, worker) = (Arc::clone(&router), worker.clone());
                     tokio::spawn(async move {
-                        let aborting = router.lifecycle.aborting();
-                        tokio::select! {
-                            () = serve(Arc::clone(&router), worker, stream, arrival) => (),
-                            () = aborting.cancelled() => (),
-                        }
+                        serve(router, worker, stream, arrival).await;
                         drop(leaving);
                     });
                 }

@@ -11,18 +11,43 @@ use control_api::claims::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use service_kit::client_addr::TrustedProxies;
+use service_kit::secret::Secret;
 
 use super::host::Host;
 use super::trailers;
 
-/// Who is signed in, as header values made once for a session.
-#[derive(Clone, Debug)]
+/// Who is signed in, as headers that are made once for a session.
+#[derive(Debug)]
 pub(crate) struct IdentityHeaders {
-    pub(crate) user_id: HeaderValue,
-    pub(crate) username: HeaderValue,
-    pub(crate) email: HeaderValue,
-    /// Marked sensitive: never printed.
-    pub(crate) assertion: HeaderValue,
+    values: [(&'static str, HeaderValue); 4],
+    /// The same as lines of HTTP/1.1, in one piece.
+    lines: Secret<Vec<u8>>,
+}
+
+impl IdentityHeaders {
+    /// `None` where the assertion or a name has bytes that no header may have. An e-mail address that does is left
+    /// empty: the assertion has it, too.
+    pub(crate) fn new(user_id: &str, username: &str, email: &str, assertion: &str) -> Option<Self> {
+        let value = |text: &str| HeaderValue::from_bytes(text.as_bytes()).ok();
+        let mut assertion = value(assertion)?;
+        // Never printed.
+        assertion.set_sensitive(true);
+        let values = [
+            (HEADER_USER_ID, value(user_id)?),
+            (HEADER_USERNAME, value(username)?),
+            (HEADER_EMAIL, value(email).unwrap_or(HeaderValue::from_static(""))),
+            (HEADER_ASSERTION, assertion),
+        ];
+        let lines =
+            values.iter().flat_map(|(name, value)| [name.as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+        let lines = lines.collect::<Vec<_>>().concat();
+        Some(Self { values, lines: Secret::new(lines) })
+    }
+
+    /// For whoever writes a head.
+    pub(crate) fn lines(&self) -> &[u8] {
+        self.lines.expose()
+    }
 }
 
 /// What the router knows about the request beside its headers.
@@ -212,10 +237,9 @@ fn add_ours(out: &mut HeaderMap, facts: &Facts<'_>, chain: &str, scheme: &'stati
     put("x-forwarded-port", Some(HeaderValue::from(facts.host.port.unwrap_or(facts.port))));
     put("x-request-id", Some(facts.request_id.clone()));
     if let Some(identity) = facts.identity {
-        put(HEADER_USER_ID, Some(identity.user_id.clone()));
-        put(HEADER_USERNAME, Some(identity.username.clone()));
-        put(HEADER_EMAIL, Some(identity.email.clone()));
-        put(HEADER_ASSERTION, Some(identity.assertion.clone()));
+        for (name, value) in &identity.values {
+            put(name, Some(value.clone()));
+        }
     }
     if facts.is_websocket {
         put("connection", Some(HeaderValue::from_static("Upgrade")));

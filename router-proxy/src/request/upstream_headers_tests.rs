@@ -14,12 +14,7 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
 }
 
 fn identity() -> IdentityHeaders {
-    IdentityHeaders {
-        user_id: HeaderValue::from_static("user-1"),
-        username: HeaderValue::from_static("alice"),
-        email: HeaderValue::from_static("alice@example.com"),
-        assertion: HeaderValue::from_static("signed"),
-    }
+    IdentityHeaders::new("user-1", "alice", "alice@example.com", "signed").expect("values")
 }
 
 fn built(inbound: &[(&str, &str)], trusted: &str, identity: Option<&IdentityHeaders>) -> HeaderMap {

@@ -145,7 +145,7 @@ impl Upstream {
 
     /// A bare connection of this thread that still seems to be good: the instance has neither ended it nor said
     /// anything unasked.
-    pub(crate) fn checkout_raw(&self, worker: usize, limit: Duration) -> Option<TcpStream> {
+    pub(crate) fn checkout_raw(&self, worker: usize, now: Instant, limit: Duration) -> Option<TcpStream> {
         let mut pool = self.lock();
         loop {
             let at = pool.raw.iter().rposition(|idle| idle.connection.worker == worker)?;
@@ -153,7 +153,7 @@ impl Upstream {
             let stream = idle.connection.stream;
             let is_quiet =
                 || stream.try_read(&mut [0]).is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock);
-            if idle.since.elapsed() < limit && is_quiet() {
+            if now.saturating_duration_since(idle.since) < limit && is_quiet() {
                 return Some(stream);
             }
         }
