@@ -148,9 +148,13 @@ impl Router {
         let Some(permit) = route.admission.enter().await else {
             return self.refuse(&Refusal::Busy, context);
         };
+        // It may have waited for its place: where the instance is now counts.
+        let Some(now) = self.table.get(route.file.slug.as_str()) else {
+            return self.refuse(&Refusal::UnknownHost, context);
+        };
         let times = &self.config.timeouts;
         // Boxed, because most requests need not wait, and so need no room for it.
-        let wait = wake::until_ready(&self.table, &self.deploy, times, Arc::clone(&route), context.kind);
+        let wait = wake::until_ready(&self.table, &self.deploy, times, now, context.kind);
         let ready = match Box::pin(wait).await {
             Ok(ready) if is_same_place(&route, &ready) => ready,
             Ok(_) => return self.refuse(&Refusal::UpstreamFailed, context),

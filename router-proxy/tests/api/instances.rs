@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
@@ -65,6 +65,7 @@ impl Instance {
             .route("/upload", post(upload))
             .route("/download", get(download))
             .route("/endless", get(endless))
+            .route("/flood", get(flood))
             .route("/long", get(long))
             .route("/sse", get(sse))
             .route("/stream", get(stream))
@@ -128,6 +129,11 @@ async fn endless(State(state): Inst) -> Body {
         state.produced.fetch_add(piece.len() as u64, Ordering::SeqCst);
         Ok::<_, std::io::Error>(piece.clone())
     }))
+}
+
+/// Events without a pause.
+async fn flood(state: Inst) -> Response {
+    ([(header::CONTENT_TYPE, "text/event-stream")], endless(state).await).into_response()
 }
 
 /// Length of `/long`.

@@ -200,10 +200,17 @@ async fn an_idle_connection_to_an_instance_is_used_again_only_for_a_while() {
     assert_eq!((before, connections.load(Ordering::SeqCst)), (1, 2));
 }
 
-#[tokio::test]
-async fn a_place_for_each_of_so_many_then_a_queue_then_no_more() {
+/// An instance that answers as often as it is allowed to.
+struct Slow {
+    address: std::net::SocketAddrV4,
+    /// Allows answers.
+    go: Arc<tokio::sync::Semaphore>,
+    /// Requests that came.
+    arrived: Arc<AtomicUsize>,
+}
+
+async fn slow() -> Slow {
     let (listener, address) = listen().await;
-    let world = open(address, |_| ()).await;
     let go = Arc::new(tokio::sync::Semaphore::new(0));
     let arrived = Arc::new(AtomicUsize::new(0));
     let (gate, count) = (Arc::clone(&go), Arc::clone(&arrived));
@@ -219,13 +226,28 @@ async fn a_place_for_each_of_so_many_then_a_queue_then_no_more() {
             });
         }
     });
+    Slow { address, go, arrived }
+}
+
+/// Connections whose requests take every place of the instance.
+async fn take_all_places(world: &World, slow: &Slow) -> Vec<TcpStream> {
     let mut streams = Vec::new();
     for _ in 0..MAX_IN_FLIGHT {
-        let mut stream = connect(&world).await;
+        let mut stream = connect(world).await;
         stream.write_all(GET.as_bytes()).await.expect("sent");
         streams.push(stream);
     }
-    eventually("all places are taken", || async { arrived.load(Ordering::SeqCst) == MAX_IN_FLIGHT }).await;
+    eventually("all places are taken", || async { slow.arrived.load(Ordering::SeqCst) == MAX_IN_FLIGHT })
+        .await;
+    streams
+}
+
+#[tokio::test]
+async fn a_place_for_each_of_so_many_then_a_queue_then_no_more() {
+    let slow = slow().await;
+    let world = open(slow.address, |_| ()).await;
+    let streams = take_all_places(&world, &slow).await;
+    let Slow { go, arrived, .. } = slow;
     // So many wait, and of some more each is told at once to come back.
     let over = 8;
     let mut waiting = Vec::new();
@@ -255,6 +277,34 @@ async fn a_place_for_each_of_so_many_then_a_queue_then_no_more() {
     for mut stream in streams {
         assert_eq!(statuses(&read_until(&mut stream, "ok").await), [200]);
     }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_place_is_served_where_the_instance_is_now() {
+    let (slow, app) = (slow().await, Instance::start("new").await);
+    let world = open(slow.address, |_| ()).await;
+    let _streams = take_all_places(&world, &slow).await;
+    // What may not be said twice. One that is told to come back says that all others wait.
+    let (answers, mut answered) = tokio::sync::mpsc::unbounded_channel();
+    for _ in 0..=MAX_QUEUED {
+        let mut stream = connect(&world).await;
+        let answers = answers.clone();
+        tokio::spawn(async move {
+            let post = "POST /echo HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
+            stream.write_all(post.as_bytes()).await.expect("sent");
+            let _ = answers.send(rest(stream).await);
+        });
+    }
+    let full = answered.recv().await.expect("an answer");
+    assert_eq!(statuses(&full), [503], "{full}");
+    let mut route = world.alice_route(app.address);
+    (route["access"], route["generation"]) = (json!("public"), json!(2));
+    world.put_route(&route).await;
+    for _ in 0..MAX_QUEUED {
+        let answer = answered.recv().await.expect("an answer");
+        assert!(statuses(&answer) == [200] && answer.contains(r#""instance":"new""#), "{answer}");
+    }
+    assert_eq!(slow.arrived.load(Ordering::SeqCst), MAX_IN_FLIGHT, "the old one heard of none");
 }
 
 #[tokio::test]

@@ -74,10 +74,8 @@ async fn an_instance_that_does_not_read_stops_the_upload() {
     upload.abort();
 }
 
-#[tokio::test]
-async fn a_client_that_does_not_read_stops_the_download() {
-    let (world, app, cookie) = open_world().await;
-    let answer = world.get("alice", "/endless", &[("cookie", &cookie)]).await;
+/// Waits until the instance is asked for no more; how much it was asked for.
+async fn until_it_stands_still(app: &Instance) -> u64 {
     let mut last = u64::MAX;
     eventually("the download stands still", || {
         let now = app.state.produced.load(Ordering::SeqCst);
@@ -88,6 +86,14 @@ async fn a_client_that_does_not_read_stops_the_download() {
         }
     })
     .await;
+    last
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_stops_the_download() {
+    let (world, app, cookie) = open_world().await;
+    let answer = world.get("alice", "/endless", &[("cookie", &cookie)]).await;
+    let last = until_it_stands_still(&app).await;
     assert!(last < HUNDRED_MB as u64 / 4, "{last} bytes were made while nobody read");
     drop(answer);
 }
@@ -161,6 +167,33 @@ async fn a_stop_ends_event_streams_in_good_order() {
     world.ask_to_stop();
     let end = tokio::time::timeout(Duration::from_secs(5), events.next()).await.expect("in time");
     assert!(end.is_none(), "ended, not broken off");
+    assert!(world.stop().await);
+}
+
+#[tokio::test]
+async fn a_stop_in_the_middle_of_an_event_ends_the_stream_after_it() {
+    let world = World::start_with(|config| config.timeouts.stream_drain = Duration::from_millis(50)).await;
+    let app = Instance::start("app").await;
+    world.put_route(&world.alice_route(app.address)).await;
+    let cookie = world.alice_cookie();
+    // From now on the session is known, and the fast path serves it.
+    assert_eq!(world.get("alice", "/", &[("cookie", &cookie)]).await.status(), 200);
+    let mut flood = world.get("alice", "/flood", &[("cookie", &cookie)]).await.bytes_stream();
+    until_it_stands_still(&app).await;
+    // A stream that ends at once tells when the other was told to end.
+    let mut quiet = world.get("alice", "/sse", &[("cookie", &cookie)]).await.bytes_stream();
+    world.ask_to_stop();
+    let end = tokio::time::timeout(Duration::from_secs(5), quiet.next()).await.expect("in time");
+    assert!(end.is_none(), "ended, not broken off");
+    let all = async {
+        let mut length = 0;
+        while let Some(part) = flood.next().await {
+            length += part.expect("a chunk that is whole").len();
+        }
+        length
+    };
+    let length = tokio::time::timeout(Duration::from_secs(5), all).await.expect("an end");
+    assert!(length > 0 && length as u64 <= app.state.produced.load(Ordering::SeqCst));
     assert!(world.stop().await);
 }
 
