@@ -52,6 +52,7 @@ for proxy in "${PROXIES[@]}"; do
   "start_$proxy"
   until_it_serves "$proxy"
 done
+tell_neighbours "sign-in 127.0.0.1:$(port_of router)"
 step "$rounds rounds of $seconds s each"
 for ((round = 1; round <= rounds; round++)); do
   for proxy in "${PROXIES[@]}"; do measure "$proxy" "$seconds"; done

@@ -3,8 +3,9 @@
 //! `scripts/bench-router.sh`, which starts it with a folder, a number of instances and the port of the upstream.
 //!
 //! It tells `authz ADDRESS` and `deploy ADDRESS`, then takes commands, a line each, until its input ends:
-//! `routes N` writes routes until there are N, `served-after ADDRESS` writes one more and answers how many
-//! milliseconds later the router at that address serves it.
+//! `sign-in ADDRESS` asks the router at that address once in the name of each owner and takes the newer cookie that it
+//! gives, as a browser does; `routes N` writes routes until there are N, `served-after ADDRESS` writes one more and
+//! answers how many milliseconds later the router at that address serves it.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "what cannot go on must say where")]
 #![expect(clippy::print_stdout, reason = "the answers are printed")]
@@ -34,6 +35,8 @@ struct Neighbours {
     folder: PathBuf,
     upstream_port: u16,
     routes: u32,
+    /// Host and cookie line of the requests.
+    requests: Vec<(String, String)>,
 }
 
 impl Neighbours {
@@ -59,6 +62,29 @@ impl Neighbours {
         self.write(&slug, &route);
         self.routes += 1;
         (slug, owner, instance)
+    }
+
+    fn write_requests(&self) {
+        let mut text = String::new();
+        for (host, cookie) in &self.requests {
+            writeln!(text, "{host}\t{cookie}").expect("text");
+        }
+        std::fs::write(self.folder.join("requests.tsv"), text).expect("written");
+    }
+
+    async fn sign_in(&mut self, router: &str) {
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        for (host, cookie) in &mut self.requests {
+            let ask =
+                client.get(format!("http://{router}/")).header("host", &*host).header("cookie", &*cookie);
+            let answer = ask.send().await.expect("an answer");
+            assert_eq!(answer.status(), 200, "{host}");
+            if let Some(newer) = answer.headers().get("set-cookie") {
+                let newer = newer.to_str().expect("text");
+                newer.split(';').next().expect("a pair").clone_into(cookie);
+            }
+        }
+        self.write_requests();
     }
 
     /// Writes a route that anybody may use and asks for it until it is served.
@@ -90,14 +116,13 @@ async fn main() {
     let upstream_port = args.next().and_then(|n| n.parse().ok()).expect("the upstream's port");
     std::fs::create_dir_all(folder.join("conf.d")).expect("a folder");
     let (authz, deploy) = (FakeAuthz::start().await, FakeDeploy::start().await);
-    let mut neighbours = Neighbours { folder, upstream_port, routes: 0 };
-    let mut requests = String::new();
+    let mut neighbours = Neighbours { folder, upstream_port, routes: 0, requests: Vec::new() };
     for _ in 0..hosts {
         let (slug, owner, instance) = neighbours.add();
         let token = authz.app_token(owner, instance);
-        writeln!(requests, "{slug}.localhost\tbeaver_app={token}").expect("text");
+        neighbours.requests.push((format!("{slug}.localhost"), format!("beaver_app={token}")));
     }
-    std::fs::write(neighbours.folder.join("requests.tsv"), requests).expect("written");
+    neighbours.write_requests();
     println!("authz {}\ndeploy {}", authz.address, deploy.address);
     // The servers run on threads of their own.
     for line in std::io::stdin().lines() {
@@ -109,6 +134,10 @@ async fn main() {
                     neighbours.add();
                 }
                 println!("routes {count}");
+            }
+            Some(("sign-in", router)) => {
+                neighbours.sign_in(router).await;
+                println!("signed-in {}", neighbours.requests.len());
             }
             Some(("served-after", router)) => {
                 println!("served-after {:.1}", neighbours.served_after(router).await);

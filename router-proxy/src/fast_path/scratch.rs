@@ -15,6 +15,8 @@ pub(super) const SIZE: usize = 32 * 1024;
 /// Buffers that are kept, and how large they may be.
 const SPARE: usize = 64;
 const SPARE_SIZE: usize = 16 * 1024;
+/// Enough for most heads.
+const USUAL: usize = 2048;
 
 thread_local! {
     static BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
@@ -43,11 +45,14 @@ pub(super) fn read_some(
 
 /// Gives back what [`read_some`] filled. What is in it is gone.
 pub(super) fn give_read(mut buffer: BytesMut) {
-    buffer.clear();
     READ.with_borrow_mut(|all| {
-        // One without room was never filled.
-        if all.len() < SPARE && (1..=SPARE_SIZE).contains(&buffer.capacity()) {
-            all.push(buffer);
+        if all.len() < SPARE {
+            buffer.clear();
+            // Takes back the room in front of what was used up.
+            buffer.reserve(USUAL);
+            if buffer.capacity() <= SPARE_SIZE {
+                all.push(buffer);
+            }
         }
     });
 }
