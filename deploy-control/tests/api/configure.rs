@@ -4,7 +4,7 @@
 use control_api::deploy::{InstanceState, OperationState};
 use serde_json::{Value, json};
 
-use crate::fake_engine::BROKEN_MODEL;
+use crate::fake_app::BROKEN_MODEL;
 use crate::harness::{World, problem};
 
 fn provider(id: &impl serde::Serialize, model: &str) -> Value {

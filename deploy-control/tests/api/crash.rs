@@ -12,7 +12,7 @@ use deploy_control::idleness::Rung;
 use deploy_control::requests::Requests;
 use serde_json::json;
 
-use crate::fake_engine::{BROKEN_MODEL, Behaviour};
+use crate::fake_app::{BROKEN_MODEL, Behaviour};
 use crate::harness::{DEPLOY_TOKEN, Running, World, order, until};
 
 /// What is under way when the process is killed.

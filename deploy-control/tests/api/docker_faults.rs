@@ -4,7 +4,7 @@ use control_api::deploy::{InstanceState, OperationState};
 use control_api::ids::UserId;
 use deploy_control::engine::ContainerState;
 
-use crate::fake_engine::Behaviour;
+use crate::fake_app::Behaviour;
 use crate::harness::{World, order, problem, until};
 
 #[tokio::test]

@@ -7,12 +7,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::routing::{get, post};
 use bytes::Bytes;
 use control_api::ids::InstanceId;
-use control_api::instance::{AppConfig, RegisterOwner};
+use control_api::instance::RegisterOwner;
 use deploy_control::engine::{
     ContainerEvent, ContainerInfo, ContainerSpec, ContainerState, Engine, EngineError, EngineResult,
     LayerProgress, NetworkSpec, OwnLabels, ProbeFinding, ProbeTarget, Usage,
@@ -21,23 +18,12 @@ use deploy_control::image_name::ImageName;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt as _, StreamExt as _};
-use http::StatusCode;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
 
-/// What the app in an image does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Behaviour {
-    /// Serves, and takes its owner.
-    Good,
-    /// Serves, and knows nothing of owners.
-    NoAuth,
-    /// Runs and never answers well.
-    NeverReady,
-    /// Ends at once with code 7.
-    Exits,
-}
+use crate::fake_app::{App, Behaviour, Registered};
+use crate::hold::Hold;
 
 /// What happens while an image is pulled.
 #[derive(Clone, Debug)]
@@ -50,16 +36,14 @@ pub(crate) enum PullStep {
     Hangs,
 }
 
-/// A model of this name makes an app that never answers well.
-pub(crate) const BROKEN_MODEL: &str = "broken";
-
 #[derive(Default)]
 struct World {
     down: bool,
     images: HashMap<String, (String, Behaviour)>,
     containers: BTreeMap<String, Container>,
     networks: HashSet<String>,
-    registered: HashMap<InstanceId, RegisterOwner>,
+    /// The next measurement waits.
+    held: Option<Hold>,
     ports: HashMap<Ipv4Addr, u16>,
     leaks: Option<EngineError>,
     reaches: bool,
@@ -82,21 +66,15 @@ struct Container {
 #[derive(Clone)]
 pub(crate) struct FakeEngine {
     world: Arc<Mutex<World>>,
+    registered: Registered,
     events: broadcast::Sender<ContainerEvent>,
-}
-
-#[derive(Clone)]
-struct AppState {
-    engine: FakeEngine,
-    id: Option<InstanceId>,
-    healthy: bool,
-    auth: bool,
 }
 
 impl FakeEngine {
     /// An engine with one good image named `app`.
     pub(crate) fn new() -> Self {
-        let this = Self { world: Arc::default(), events: broadcast::Sender::new(64) };
+        let this =
+            Self { world: Arc::default(), registered: Arc::default(), events: broadcast::Sender::new(64) };
         this.image("app", "sha256:one", Behaviour::Good);
         this.image("probe", "sha256:probe", Behaviour::Good);
         this
@@ -132,6 +110,13 @@ impl FakeEngine {
 
     pub(crate) fn fail_probe(&self, error: Option<EngineError>) {
         self.world().leaks = error;
+    }
+
+    /// The next measurement of a container's processor time waits for the answer's release.
+    pub(crate) fn hold_measurement(&self) -> Hold {
+        let hold = Hold::default();
+        self.world().held = Some(hold.clone());
+        hold
     }
 
     /// Every container works for so long.
@@ -176,7 +161,7 @@ impl FakeEngine {
 
     /// Who the app was told owns it.
     pub(crate) fn owner_told(&self, id: InstanceId) -> Option<RegisterOwner> {
-        self.world().registered.get(&id).cloned()
+        self.registered.lock().expect("not poisoned").get(&id).cloned()
     }
 
     /// A container of somebody else.
@@ -249,22 +234,9 @@ impl FakeEngine {
             container.info.state = ContainerState::Exited { code: 7, oom_killed: false };
             return Ok(());
         }
-        let text = std::fs::read(container.config.join("config.json")).expect("a configuration");
-        let config: AppConfig = serde_json::from_slice(&text).expect("a configuration");
-        let broken = config.provider.is_some_and(|p| p.model.as_deref() == Some(BROKEN_MODEL));
-        let state = AppState {
-            engine: self.clone(),
-            id: container.info.labels.as_ref().map(|labels| labels.instance_id),
-            healthy: container.behaviour != Behaviour::NeverReady && !broken,
-            auth: container.behaviour == Behaviour::Good,
-        };
-        let app = Router::new().route("/api/health", get(health));
-        let app = if state.auth { app.route("/api/auth/register", post(register)) } else { app };
-        let server = axum::serve(listener, app.with_state(state));
-        let task = tokio::spawn(async move {
-            let _ = server.await;
-        });
-        container.server = Some(task.abort_handle());
+        let id = container.info.labels.as_ref().map(|labels| labels.instance_id);
+        let app = App::new(container.behaviour, &container.config, id, Arc::clone(&self.registered));
+        container.server = Some(app.serve(listener));
         container.info.state = ContainerState::Running;
         let address = container.info.address;
         if let Some(address) = address {
@@ -272,20 +244,6 @@ impl FakeEngine {
         }
         Ok(())
     }
-}
-
-async fn health(State(app): State<AppState>) -> StatusCode {
-    if app.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
-}
-
-async fn register(State(app): State<AppState>, axum::Json(body): axum::Json<RegisterOwner>) -> StatusCode {
-    let Some(id) = app.id else { return StatusCode::NOT_FOUND };
-    let mut world = app.engine.world();
-    if world.registered.contains_key(&id) {
-        return StatusCode::CONFLICT;
-    }
-    world.registered.insert(id, body);
-    StatusCode::CREATED
 }
 
 fn stop(world: &mut World, name: &str, state: ContainerState) -> Option<InstanceId> {
@@ -498,6 +456,10 @@ impl Engine for FakeEngine {
         async move {
             self.check()?;
             self.name_of(container).ok_or_else(|| EngineError::NotFound(container.to_owned()))?;
+            let held = self.world().held.take();
+            if let Some(hold) = held {
+                hold.wait().await;
+            }
             Ok(u64::try_from(self.world().cpu.as_nanos()).expect("not for centuries"))
         }
         .boxed()

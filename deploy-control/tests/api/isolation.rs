@@ -5,7 +5,7 @@ use deploy_control::engine::EngineError;
 use deploy_control::isolation::Verdict;
 use serde_json::{Value, json};
 
-use crate::fake_engine::Behaviour;
+use crate::fake_app::Behaviour;
 use crate::harness::{World, order, problem, until};
 
 async fn is_closed(app: &crate::harness::Running) {

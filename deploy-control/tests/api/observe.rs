@@ -5,7 +5,7 @@ use control_api::ids::UserId;
 use serde_json::Value;
 use service_kit::sse::{Event, Parser};
 
-use crate::fake_engine::Behaviour;
+use crate::fake_app::Behaviour;
 use crate::harness::{DEPLOY_TOKEN, Running, World, order};
 
 /// Reads events until `enough` says so or the stream ends.

@@ -7,7 +7,7 @@ use control_api::ids::UserId;
 use deploy_control::engine::ContainerState;
 use serde_json::json;
 
-use crate::fake_engine::Behaviour;
+use crate::fake_app::Behaviour;
 use crate::harness::{DEPLOY_TOKEN, World, order, problem, until};
 
 #[tokio::test]

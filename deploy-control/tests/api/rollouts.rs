@@ -7,7 +7,7 @@ use control_api::rollout::{MemberState, RolloutRequest, RolloutState, RolloutVie
 use serde_json::json;
 use service_kit::sse::Parser;
 
-use crate::fake_engine::Behaviour;
+use crate::fake_app::Behaviour;
 use crate::harness::{DEPLOY_TOKEN, Running, World, problem, until};
 
 const NAMES: [&str; 12] =

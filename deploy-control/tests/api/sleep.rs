@@ -104,6 +104,25 @@ pub(crate) async fn rounds(world: &World, app: &Running) {
 }
 
 #[tokio::test]
+async fn a_use_that_is_reported_while_containers_are_measured_counts() {
+    let mut world = World::new().await;
+    world.clock = Clock::manual(from_millis(1_800_000_000_000));
+    let app = world.start().await;
+    let id = app.register("alice").await.instance_id;
+    rounds(&world, &app).await;
+    report(&app, &world, Some(id)).await;
+    // Nobody used it for longer than half an hour, as far as the round knows that begins now.
+    let hold = world.engine.hold_measurement();
+    world.clock.advance(Duration::from_mins(31));
+    hold.reached().await;
+    report(&app, &world, Some(id)).await;
+    hold.release();
+    rounds(&world, &app).await;
+    assert_eq!(app.view(id).await.state, InstanceState::Ready);
+    assert!(app.stop().await);
+}
+
+#[tokio::test]
 async fn sleep_can_be_switched_off() {
     let mut world = World::new().await;
     world.env.push(("BEAVER_IDLE_SLEEP", "off".to_owned()));

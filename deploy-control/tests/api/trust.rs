@@ -4,7 +4,7 @@ use control_api::deploy::{InstanceState, OperationState};
 use control_api::ids::{OperationId, UserId};
 use deploy_control::store::StoreError;
 
-use crate::fake_engine::Behaviour;
+use crate::fake_app::Behaviour;
 use crate::harness::{World, order, until};
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use control_api::ids::InstanceId;
 use control_api::snapshot::{RollbackData, RollbackRequest};
 use serde_json::json;
 
-use crate::fake_engine::Behaviour;
+use crate::fake_app::Behaviour;
 use crate::harness::{DEPLOY_TOKEN, Running, World, problem};
 
 #[tokio::test]
