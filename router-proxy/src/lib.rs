@@ -25,6 +25,7 @@ mod routes;
 mod tls;
 mod upstream;
 mod wake;
+mod write_through;
 
 pub use app::App;
 pub use listeners::Listeners;
