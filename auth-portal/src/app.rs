@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::csrf::CsrfKey;
 use crate::error::PageError;
 use crate::headers::{self, SecurityHeaders};
-use crate::pages::{account, admin, api_keys, authorize, landing, login, provider, provisioning, register};
+use crate::pages::{account, admin, authorize, landing, login, provider, provisioning, register};
 use crate::session::Cookies;
 use crate::{assets, health};
 
@@ -132,11 +132,8 @@ fn routes(portal: Portal, health: &Health) -> Router {
         .route("/onboarding/provider", get(provider::show).post(provider::submit))
         .route("/onboarding/provider/skip", get(provider::to_form).post(provider::skip))
         .route("/app/authorize", get(authorize::show))
-        .route("/account", get(account::show))
-        .route("/account/keys", get(account::to_account).post(api_keys::create))
-        .route("/account/keys/revoke", get(account::to_account).post(api_keys::revoke))
-        .route("/account/{action}", get(account::to_account).post(account::act))
         .route("/assets/{name}", get(assets::serve))
+        .merge(account::routes())
         .merge(admin::routes(&portal))
         .method_not_allowed_fallback(async || PageError::MethodNotAllowed)
         .fallback(async || PageError::NotFound)

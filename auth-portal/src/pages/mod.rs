@@ -2,7 +2,6 @@
 
 pub(crate) mod account;
 pub(crate) mod admin;
-pub(crate) mod api_keys;
 pub(crate) mod authorize;
 pub(crate) mod landing;
 pub(crate) mod login;

@@ -16,7 +16,7 @@ use control_api::codes;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 
-use super::account::{self, View};
+use super::{View, render};
 use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::{Fields, SessionForm};
@@ -170,7 +170,7 @@ struct NewKeyPage<'a> {
 }
 
 /// `POST /account/keys`.
-pub(crate) async fn create(
+pub(super) async fn create(
     State(portal): State<Portal>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
@@ -229,7 +229,7 @@ async fn again(
     faults: FormFaults,
 ) -> PageResult {
     let view = View { status, message: None, key_form: KeyForm { faults, ..typed } };
-    account::render(portal, session, view).await
+    render(portal, session, view).await
 }
 
 async fn made(portal: &Portal, session: &Session, answer: &CreateApiKeyAnswer) -> Response {
@@ -248,7 +248,7 @@ async fn made(portal: &Portal, session: &Session, answer: &CreateApiKeyAnswer) -
 }
 
 /// `POST /account/keys/revoke`.
-pub(crate) async fn revoke(
+pub(super) async fn revoke(
     State(portal): State<Portal>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,

@@ -1,33 +1,27 @@
-//! `/account`: the instance in words, and what can be done with it. Every state has its words and its
+//! The instance on the account page in words, and what can be done with it. Every state has its words and its
 //! actions in one table, so that no state is a dead end.
 
-use askama::Template;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
-use axum::response::Response;
+use axum::extract::{Path, State};
 use control_api::authz::OrderState;
 use control_api::client::ApiError;
 use control_api::codes;
 use control_api::deploy::{EventsQuery, InstanceState, InstanceView, OperationKind, OperationView};
 use control_api::ids::InstanceId;
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use jiff::Timestamp;
-use serde::Deserialize;
 
-use super::api_keys::{KeyForm, Section};
-use super::provider::provider_title;
+use super::{Message, View, render};
 use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::SessionForm;
 use crate::ledger::{Meter, Reader, Row, last_stop, meters, rows};
 use crate::moment::{Moment, moment};
-use crate::session::{Session, SignedIn};
+use crate::pages::provider::provider_title;
+use crate::session::Session;
 use crate::text::{Account, EN, StateTexts, fill};
 use crate::upstream::{operation, own_instance};
-use crate::view::{PageResult, Shell, page};
+use crate::view::PageResult;
 
-/// Seconds until the page asks again while deploy-control is away.
-const RETRY_SECONDS: &str = "5";
 /// What people may do to their instance.
 const ACTIONS: [&str; 4] = ["start", "stop", "restart", "sleep"];
 /// And to one that failed: it is ordered anew, since it may never have been whole.
@@ -36,42 +30,8 @@ const AGAIN: &str = "again";
 const SHOWN_EVENTS: usize = 20;
 const SEARCHED_EVENTS: u32 = 100;
 
-#[derive(Template)]
-#[template(path = "account.html")]
-struct AccountPage<'a> {
-    shell: Shell,
-    username: &'a str,
-    email: &'a str,
-    message: Option<Message>,
-    instance: Standing,
-    record: Option<Record>,
-    keys: Section,
-    /// The page changes by itself.
-    moving: bool,
-}
-
-/// What is said over the page.
-pub(super) struct Message {
-    text: String,
-    bad: bool,
-}
-
-/// What differs from one showing of the page to another.
-pub(super) struct View {
-    pub(super) status: StatusCode,
-    pub(super) message: Option<Message>,
-    /// The form of a new API key.
-    pub(super) key_form: KeyForm,
-}
-
-impl View {
-    fn new(status: StatusCode, message: Option<Message>) -> Self {
-        Self { status, message, key_form: KeyForm::default() }
-    }
-}
-
 /// The instance's part of the page.
-enum Standing {
+pub(super) enum Standing {
     Known(Box<Card>),
     /// There is none on record: why, in a word and a sentence.
     None {
@@ -85,49 +45,49 @@ enum Standing {
 }
 
 /// An instance as the page shows it.
-struct Card {
-    url: String,
+pub(super) struct Card {
+    pub(super) url: String,
     /// Without the scheme, for reading.
-    address: String,
-    state: &'static str,
-    state_class: &'static str,
-    state_text: &'static str,
-    reason: Option<String>,
-    last_stop: Option<(String, Moment)>,
-    provider: Option<String>,
-    created: Moment,
-    last_used: Option<Moment>,
-    under_way: Option<UnderWay>,
-    offers: Offers,
+    pub(super) address: String,
+    pub(super) state: &'static str,
+    pub(super) state_class: &'static str,
+    pub(super) state_text: &'static str,
+    pub(super) reason: Option<String>,
+    pub(super) last_stop: Option<(String, Moment)>,
+    pub(super) provider: Option<String>,
+    pub(super) created: Moment,
+    pub(super) last_used: Option<Moment>,
+    pub(super) under_way: Option<UnderWay>,
+    pub(super) offers: Offers,
     /// Where the form goes and the words on its button, the most likely one first.
-    actions: Vec<(String, &'static str)>,
+    pub(super) actions: Vec<(String, &'static str)>,
 }
 
 /// What an instance uses and why it is as it is; what cannot be had just now is absent.
-struct Record {
-    meters: Option<Vec<Meter>>,
-    ledger: Option<Vec<Row>>,
+pub(super) struct Record {
+    pub(super) meters: Option<Vec<Meter>>,
+    pub(super) ledger: Option<Vec<Row>>,
 }
 
 /// The operation at work.
-struct UnderWay {
-    title: String,
-    percent: u8,
+pub(super) struct UnderWay {
+    pub(super) title: String,
+    pub(super) percent: u8,
 }
 
 /// What can be done in a state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Offers {
+pub(crate) struct Offers {
     /// The words on the link to the instance.
-    open: Option<&'static str>,
+    pub(super) open: Option<&'static str>,
     /// Of [`ACTIONS`] or [`AGAIN`], the most likely one first.
-    actions: &'static [&'static str],
-    provider: bool,
-    watch: bool,
+    pub(super) actions: &'static [&'static str],
+    pub(super) provider: bool,
+    pub(super) watch: bool,
 }
 
 /// Each state's word, explanation, tone and offers.
-pub(super) fn describe(state: InstanceState) -> (&'static str, &'static str, &'static str, Offers) {
+pub(crate) fn describe(state: InstanceState) -> (&'static str, &'static str, &'static str, Offers) {
     let (t, a): (&StateTexts, &Account) = (&EN.states, &EN.account);
     let open = |open, actions| Offers { open: Some(open), actions, provider: true, watch: false };
     let watch = Offers { watch: true, ..Offers::default() };
@@ -161,38 +121,8 @@ fn button(action: &str) -> (String, &'static str) {
     (format!("/account/{action}"), words)
 }
 
-/// Query of the account page.
-#[derive(Deserialize)]
-pub(crate) struct AccountQuery {
-    done: Option<String>,
-}
-
-/// `GET /account`.
-pub(crate) async fn show(
-    State(portal): State<Portal>,
-    SignedIn(session): SignedIn,
-    query: Result<Query<AccountQuery>, QueryRejection>,
-) -> PageResult {
-    let done = query.ok().and_then(|Query(query)| query.done);
-    let text = done.and_then(|action| match action.as_str() {
-        "start" => Some(EN.account.done_start),
-        "stop" => Some(EN.account.done_stop),
-        "restart" => Some(EN.account.done_restart),
-        "sleep" => Some(EN.account.done_sleep),
-        "revoke-key" => Some(EN.api_keys.revoked),
-        _ => None,
-    });
-    let message = text.map(|text| Message { text: text.to_owned(), bad: false });
-    render(&portal, &session, View::new(StatusCode::OK, message)).await
-}
-
-/// `GET /account/{action}` and `GET /logout`: where a browser ends up that loads the address of a form.
-pub(crate) async fn to_account() -> Response {
-    redirect("/account")
-}
-
 /// `POST /account/{action}`.
-pub(crate) async fn act(
+pub(super) async fn act(
     State(portal): State<Portal>,
     Path(action): Path<String>,
     form: SessionForm,
@@ -229,34 +159,11 @@ fn refusal(error: ApiError) -> Result<(StatusCode, String), PageError> {
     }
 }
 
-/// The page, whatever of it can be had.
-pub(super) async fn render(portal: &Portal, session: &Session, view: View) -> PageResult {
-    let View { status, message, key_form } = view;
-    // What was typed must not be reloaded away.
-    let is_typed = !key_form.faults.is_empty();
-    let (keys, standing) = tokio::join!(Section::load(portal, session, key_form), standing(portal, session));
-    let (instance, record, moving) = match standing {
-        Ok(found) => found,
-        Err(error) => {
-            tracing::warn!(%error, "an instance could not be shown");
-            (Standing::Unreachable, None, false)
-        }
-    };
-    let unreachable = matches!(instance, Standing::Unreachable);
-    let user = &session.view.user;
-    let shell = session.shell();
-    let (username, email) = (user.username.as_str(), user.email.as_str());
-    let moving = moving && !is_typed;
-    let view = AccountPage { shell, username, email, message, instance, record, keys, moving };
-    let mut response = page(status, &view);
-    if unreachable && !is_typed {
-        response.headers_mut().insert(header::REFRESH, HeaderValue::from_static(RETRY_SECONDS));
-    }
-    Ok(response)
-}
-
 /// The instance's part, what is on record of it, and whether it is about to change.
-async fn standing(portal: &Portal, session: &Session) -> Result<(Standing, Option<Record>, bool), ApiError> {
+pub(super) async fn standing(
+    portal: &Portal,
+    session: &Session,
+) -> Result<(Standing, Option<Record>, bool), ApiError> {
     let Some(instance) = own_instance(portal, session.view.user.user_id).await? else {
         return Ok((without(session), None, false));
     };
