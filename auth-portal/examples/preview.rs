@@ -92,6 +92,20 @@ fn keys(fakes: &Fakes) {
     });
 }
 
+/// Where the same person is signed in besides.
+fn sessions(fakes: &Fakes) {
+    let session = "scene-in-ready-0000";
+    let phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
+                 Version/18.5 Mobile/15E148 Safari/604.1";
+    fakes.other_session(session, Some(phone), "203.0.113.9");
+    fakes.other_session(
+        session,
+        Some("a-program-that-nobody-knows/1.0 (with a long story about itself)"),
+        "2001:db8::17",
+    );
+    fakes.other_session(session, None, "198.51.100.20");
+}
+
 /// An administrator, and a ledger and a log for every instance.
 fn administration(fakes: &Fakes) {
     fakes.admin("alice", "scene-alice-0000");
@@ -138,6 +152,7 @@ async fn main() {
     orders(&fakes);
     administration(&fakes);
     keys(&fakes);
+    sessions(&fakes);
     // Any mode of registration can be looked at.
     if let Ok(mode) = std::env::var("BEAVER_REGISTRATION") {
         fakes.world().settings.registration = mode.parse().expect("open, invite, approval or closed");

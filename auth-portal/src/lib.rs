@@ -4,6 +4,7 @@
 //! `app` puts it together; `pages` has one file a page; `csrf`, `form` and `session` decide
 //! about forms and cookies; `text` has every word that people read.
 
+mod agent;
 mod app;
 mod assets;
 mod config;

@@ -37,6 +37,21 @@ pub(crate) fn coming(at: Timestamp, now: Timestamp) -> Moment {
     Moment { text, iso: iso(at) }
 }
 
+/// How soon: in minutes, hours, then as [`coming`].
+pub(crate) fn soon(at: Timestamp, now: Timestamp) -> Moment {
+    let t = &EN.security;
+    let seconds = (at.as_second() - now.as_second()).max(0);
+    let within = |text: &str, unit: i64| {
+        let text = fill(text, &[("n", &(seconds / unit).max(1).to_string())]);
+        Moment { text, iso: iso(at) }
+    };
+    match seconds {
+        0..3_600 => within(t.minutes, 60),
+        3_600..172_800 => within(t.hours, 3_600),
+        _ => coming(at, now),
+    }
+}
+
 fn date(at: Timestamp) -> String {
     at.strftime("%-d %B %Y").to_string()
 }
@@ -62,6 +77,21 @@ mod tests {
             ("2026-01-02T12:00:00Z", "2 January 2026"),
         ] {
             assert_eq!(moment(at(then), now).text, expected, "{then}");
+        }
+    }
+
+    #[test]
+    fn what_ends_soon_is_told_in_minutes_and_hours() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let now = at("2026-11-21T12:00:00Z");
+        for (then, expected) in [
+            ("2026-11-21T11:00:00Z", "in 1 min"),
+            ("2026-11-21T12:59:59Z", "in 59 min"),
+            ("2026-11-21T13:00:00Z", "in 1 h"),
+            ("2026-11-22T00:00:00Z", "in 12 h"),
+            ("2026-12-21T12:00:00Z", "in 30 days"),
+        ] {
+            assert_eq!(soon(at(then), now).text, expected, "{then}");
         }
     }
 

@@ -57,9 +57,15 @@ impl Cookies {
         self.get(headers, "beaver_sid").map(WireSecret::new)
     }
 
-    /// `Set-Cookie` for a new session. It ends with the browser; authz-service ends it earlier.
-    pub(crate) fn set_session(self, secret: &WireSecret) -> Result<HeaderValue, PageError> {
-        self.set("beaver_sid", secret.expose(), "")
+    /// `Set-Cookie` for a new session. It ends with the browser, or after so many seconds; authz-service ends
+    /// the session earlier.
+    pub(crate) fn set_session(
+        self,
+        secret: &WireSecret,
+        max_age_s: Option<u64>,
+    ) -> Result<HeaderValue, PageError> {
+        let max_age = max_age_s.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
+        self.set("beaver_sid", secret.expose(), &max_age)
     }
 
     /// `Set-Cookie` that forgets the session.
@@ -161,7 +167,11 @@ pub(crate) fn come_back(parts: &Parts) -> Option<NextPath> {
 
 /// The page that holds the form which is sent to `path`.
 pub(crate) fn page_of_form(path: &str) -> &'static str {
-    match path.trim_start_matches('/').split('/').next() {
+    let mut parts = path.trim_start_matches('/').split('/');
+    match parts.next() {
+        Some("account") if matches!(parts.next(), Some("sessions" | "password" | "security")) => {
+            "/account/security"
+        }
         Some("account") => "/account",
         Some("admin") => "/admin",
         Some("onboarding") => "/onboarding/provider",
@@ -199,12 +209,14 @@ mod tests {
     fn attributes_are_those_of_the_contract() {
         let secret = WireSecret::from("0123456789abcdef");
         let text = |cookies: Cookies| {
-            cookies.set_session(&secret).expect("a header").to_str().expect("text").to_owned()
+            cookies.set_session(&secret, None).expect("a header").to_str().expect("text").to_owned()
         };
         assert_eq!(text(Cookies::new(false)), "beaver_sid=0123456789abcdef; Path=/; HttpOnly; SameSite=Lax");
         assert_eq!(
             text(Cookies::new(true)),
             "__Host-beaver_sid=0123456789abcdef; Path=/; HttpOnly; SameSite=Lax; Secure"
         );
+        let kept = Cookies::new(false).set_session(&secret, Some(60)).expect("a header");
+        assert_eq!(kept, "beaver_sid=0123456789abcdef; Path=/; HttpOnly; SameSite=Lax; Max-Age=60");
     }
 }

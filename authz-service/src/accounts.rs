@@ -17,6 +17,7 @@ use crate::delays::{self, Try};
 use crate::error::{Error, Faults};
 use crate::password::hashing::Verdict;
 use crate::password::policy;
+use crate::sessions::Origin;
 use crate::store::accounts::{Account, AccountState, Alongside, Creation};
 use crate::store::sessions::SignIn;
 use crate::{audit, email, sessions};
@@ -47,7 +48,8 @@ impl Authz {
         let password_hash = self.hasher.hash(secret(&request.password)).await?;
         let now = self.now();
         let user_id = UserId::generate();
-        let (session, session_secret) = sessions::start(user_id, now);
+        let (session, session_secret) =
+            sessions::start(user_id, Origin::new(request.client_addr, request.agent.as_deref(), false), now);
         let pending = mode == RegistrationMode::Approval;
         let state = if pending { AccountState::PendingApproval } else { AccountState::Active };
         let username = user.username.clone();
@@ -59,6 +61,7 @@ impl Authz {
             state,
             role: Role::User,
             created_at: now,
+            password_version: 0,
         };
         let alongside = Alongside {
             session: (!pending).then_some(session),
@@ -112,7 +115,7 @@ impl Authz {
         }
     }
 
-    fn throttle(&self, what: Try, address: Option<IpAddr>) -> Result<(), Error> {
+    pub(crate) fn throttle(&self, what: Try, address: Option<IpAddr>) -> Result<(), Error> {
         match address {
             Some(address) => {
                 self.addresses.take(what, &delays::network(address)).map_err(Error::TooManyTries)
@@ -142,9 +145,9 @@ impl Authz {
             }
         };
         match (account, verdict) {
-            (Some(account), Verdict::Right) => self.signed_in(account, None, &login, address).await,
+            (Some(account), Verdict::Right) => self.signed_in(account, None, &login, request).await,
             (Some(account), Verdict::RightRehashed(hash)) => {
-                self.signed_in(account, Some(hash), &login, address).await
+                self.signed_in(account, Some(hash), &login, request).await
             }
             _ => {
                 let who = audit::stranger(&login);
@@ -173,8 +176,9 @@ impl Authz {
         account: Account,
         rehashed: Option<String>,
         login: &str,
-        address: Option<IpAddr>,
+        request: &LoginAccountRequest,
     ) -> Result<LoginAccountAnswer, Error> {
+        let address = request.client_addr;
         let network = address.map(delays::network);
         if let Some(network) = &network {
             self.addresses.give_back(Try::Login, network);
@@ -183,11 +187,18 @@ impl Authz {
             return Err(Error::ApprovalPending);
         }
         let now = self.now();
-        let (session, session_secret) = sessions::start(account.user_id, now);
+        let origin = Origin::new(address, request.agent.as_deref(), request.remember);
+        let (session, session_secret) = sessions::start(account.user_id, origin, now);
+        let cookie_max_age_s = sessions::cookie_secs(session.remember, session.ends_at, now);
         let audit = audit::entry(now, &account.user_id, "login", &session.sid, address);
         let clear_delays = vec![delays::key(login, None), delays::key(login, network.as_deref())];
-        self.store.sign_in(SignIn { session, rehashed, clear_delays, network, audit }).await?;
-        Ok(LoginAccountAnswer { user_id: account.user_id, session: session_secret.into() })
+        let password_version = account.password_version;
+        let sign_in = SignIn { session, password_version, rehashed, clear_delays, network, audit };
+        if !self.store.sign_in(sign_in).await? {
+            // The password was changed while this one was checked.
+            return Err(Error::BadCredentials);
+        }
+        Ok(LoginAccountAnswer { user_id: account.user_id, session: session_secret.into(), cookie_max_age_s })
     }
 
     /// `POST /internal/accounts`: the operator's, so no mode and no throttle stand in its way.
@@ -222,6 +233,7 @@ impl Authz {
             state: AccountState::Active,
             role: Role::User,
             created_at: now,
+            password_version: 0,
         };
         let entry = audit::entry(now, &"operator", "create-account", &user_id, None);
         created(&self.store.create_account(&account, Alongside::default(), &entry).await?)?;
@@ -283,7 +295,7 @@ fn parse_email(text: &str, faults: &mut Faults) -> Option<String> {
     email::parse(text).map_err(|error| faults.add("email", error)).ok()
 }
 
-fn secret(wire: &WireSecret) -> Secret<String> {
+pub(crate) fn secret(wire: &WireSecret) -> Secret<String> {
     Secret::from(wire.expose())
 }
 

@@ -8,6 +8,8 @@ use crate::store::audit::Entry;
 
 /// Longest text of a stranger's in an entry, in characters.
 const MAX_CHARS: usize = 80;
+/// Longest name that a browser may give itself, in characters.
+const MAX_AGENT_CHARS: usize = 200;
 
 /// An entry of the request that this task serves.
 pub(crate) fn entry<'a>(
@@ -30,8 +32,18 @@ pub(crate) fn entry<'a>(
 /// Text that a stranger typed: control characters, direction marks and anything else that is not plainly
 /// visible is escaped, and the rest is cut off.
 pub(crate) fn stranger(text: &str) -> String {
-    let mut safe: String = text.chars().take(MAX_CHARS).flat_map(char::escape_default).collect();
-    if text.chars().count() > MAX_CHARS {
+    capped(text, MAX_CHARS)
+}
+
+/// The same for what a browser calls itself, which is longer.
+pub(crate) fn agent(text: &str) -> String {
+    capped(text, MAX_AGENT_CHARS)
+}
+
+fn capped(text: &str, most: usize) -> String {
+    let mut chars = text.chars();
+    let mut safe: String = chars.by_ref().take(most).flat_map(char::escape_default).collect();
+    if chars.next().is_some() {
         safe.push_str("[cut]");
     }
     safe

@@ -3,19 +3,29 @@
 use std::time::Duration;
 
 use crate::authz::Shared;
+use crate::store::sweep::Swept;
 
 const EVERY: Duration = Duration::from_mins(1);
+/// So that other writes get their turn.
+const BETWEEN_BATCHES: Duration = Duration::from_millis(50);
 
 /// Runs until the process stops.
 pub(crate) async fn run(authz: Shared) -> Result<(), String> {
     loop {
-        match authz.store.sweep(authz.now()).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::debug!(rows, "expired rows were removed"),
-            Err(error) => tracing::warn!(%error, "expired rows could not be removed"),
+        let swept = authz.store.sweep(authz.now()).await;
+        let pause = match swept {
+            Ok(Swept { more: true, .. }) => BETWEEN_BATCHES,
+            Ok(_) => EVERY,
+            Err(ref error) => {
+                tracing::warn!(%error, "expired rows could not be removed");
+                EVERY
+            }
+        };
+        if let Ok(Swept { rows: 1.., .. }) = swept {
+            tracing::debug!(?swept, "expired rows were removed");
         }
         tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(pause) => {}
             () = authz.stopping.cancelled() => return Ok(()),
         }
     }

@@ -152,7 +152,7 @@ fn problem(status: u16, code: &str, title: &str) -> Problem {
 }
 
 fn fields(faults: Faults) -> Problem {
-    let problem = if faults.only("password") {
+    let problem = if faults.only("password") || faults.only("new_password") {
         problem(422, codes::WEAK_PASSWORD, "The password does not meet the policy")
     } else if faults.only("invite") {
         problem(403, codes::REGISTRATION_CLOSED, "Registration needs an invite")

@@ -24,6 +24,7 @@ mod oauth_error;
 mod orders;
 mod outbox;
 mod password;
+mod passwords;
 mod revocations;
 mod sessions;
 mod store;

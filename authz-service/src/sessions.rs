@@ -1,8 +1,13 @@
 //! Portal sessions: 256 random bits in a cookie, their hash in the store. A session ends an hour after its
-//! last use and twelve hours after sign-in whatever happens; its public id is what tokens carry as `sid`.
+//! last use and twelve hours after sign-in whatever happens; where the person asked to stay signed in, both are
+//! 30 days. Its public id is what tokens carry as `sid`. Whoever has a session may see the others of the same
+//! account and end them; each that ends is published, so that the router closes what hangs on it.
+
+use std::net::IpAddr;
 
 use control_api::authz::{SessionView, UserView};
 use control_api::ids::{SessionId, UserId};
+use control_api::sessions::{RevokeOthersRequest, RevokeSessionRequest, SessionItem, SessionList};
 use control_api::wire::WireSecret;
 use service_kit::clock::from_millis;
 use service_kit::secret::{Secret, random_token, sha256};
@@ -10,34 +15,105 @@ use service_kit::secret::{Secret, random_token, sha256};
 use crate::audit;
 use crate::authz::Authz;
 use crate::error::Error;
-use crate::store::sessions::{NewSession, StoredSession};
+use crate::store::sessions::{ListedSession, NewSession, StoredSession};
 
-/// Idle time after which a session ends.
-pub(crate) const IDLE_MS: i64 = 60 * 60 * 1000;
-/// Longest life of a session.
-pub(crate) const ABSOLUTE_MS: i64 = 12 * 60 * 60 * 1000;
+const HOUR_MS: i64 = 60 * 60 * 1000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+/// The longest that any session can live: nothing older than this can hang on one.
+pub(crate) const LONGEST_MS: i64 = 30 * DAY_MS;
 /// Use is written down at most this often: a write a request would be a disk sync a request.
 const TOUCH_EVERY_MS: i64 = 30 * 1000;
 
+/// How long a session lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lifetime {
+    /// Without use.
+    idle_ms: i64,
+    /// At most.
+    absolute_ms: i64,
+}
+
+impl Lifetime {
+    /// Of a session whose person asked to stay signed in, or did not.
+    pub(crate) fn of(remember: bool) -> Self {
+        if remember {
+            Self { idle_ms: LONGEST_MS, absolute_ms: LONGEST_MS }
+        } else {
+            Self { idle_ms: HOUR_MS, absolute_ms: 12 * HOUR_MS }
+        }
+    }
+
+    /// When it ends if it is not used after `now`.
+    fn idle_end(self, now: i64, ends_at: i64) -> i64 {
+        (now + self.idle_ms).min(ends_at)
+    }
+}
+
+/// Where a session is begun, with what, and for how long.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    pub(crate) address: Option<IpAddr>,
+    /// Capped and escaped.
+    pub(crate) agent: Option<String>,
+    /// Whether the person asked to stay signed in.
+    pub(crate) remember: bool,
+}
+
+impl Origin {
+    /// `agent` as the browser sent it.
+    pub(crate) fn new(address: Option<IpAddr>, agent: Option<&str>, remember: bool) -> Self {
+        let agent = agent.map(str::trim).filter(|agent| !agent.is_empty()).map(audit::agent);
+        Self { address, agent, remember }
+    }
+}
+
 /// A new session and the secret that proves it, which is not kept.
-pub(crate) fn start(user_id: UserId, now: i64) -> (NewSession, Secret<String>) {
+pub(crate) fn start(user_id: UserId, origin: Origin, now: i64) -> (NewSession, Secret<String>) {
     let secret = random_token();
+    let lifetime = Lifetime::of(origin.remember);
+    let ends_at = now + lifetime.absolute_ms;
     let session = NewSession {
         sid: SessionId::generate(),
         secret_hash: sha256(secret.expose().as_bytes()),
         user_id,
         created_at: now,
-        ends_at: now + ABSOLUTE_MS,
+        last_used_at: now,
+        idle_ends_at: lifetime.idle_end(now, ends_at),
+        ends_at,
+        address: origin.address.map(|address| address.to_string()),
+        agent: origin.agent,
+        remember: origin.remember,
     };
     (session, secret)
 }
 
-/// When it ends if it is not used.
-fn expires_at(session: &StoredSession) -> i64 {
-    (session.last_used_at + IDLE_MS).min(session.ends_at)
+/// The same session under another id and another secret: nothing else about it changes, its end least of all.
+pub(crate) fn renew(session: &StoredSession, now: i64) -> (NewSession, Secret<String>) {
+    let (fresh, secret) = start(session.user_id, Origin::default(), now);
+    let idle_ends_at = Lifetime::of(session.remember).idle_end(now, session.ends_at);
+    let renewed = NewSession {
+        created_at: session.created_at,
+        idle_ends_at,
+        ends_at: session.ends_at,
+        address: session.address.clone(),
+        agent: session.agent.clone(),
+        remember: session.remember,
+        ..fresh
+    };
+    (renewed, secret)
+}
+
+/// For how many seconds a browser may keep the cookie of a session that outlives it.
+pub(crate) fn cookie_secs(remember: bool, ends_at: i64, now: i64) -> Option<u64> {
+    remember.then(|| u64::try_from((ends_at - now).div_euclid(1000)).unwrap_or(0))
 }
 
 impl StoredSession {
+    /// When it ends if it is not used.
+    fn expires_at(&self) -> i64 {
+        self.idle_ends_at.min(self.ends_at)
+    }
+
     /// Whose it is.
     pub(crate) fn user(&self) -> UserView {
         UserView { user_id: self.user_id, username: self.username.clone(), email: self.email.clone() }
@@ -60,9 +136,10 @@ impl Authz {
 
     async fn use_session(&self, session: Option<StoredSession>) -> Result<StoredSession, Error> {
         let now = self.now();
-        let mut session = session.filter(|session| now < expires_at(session)).ok_or(Error::SessionEnded)?;
+        let mut session = session.filter(|session| now < session.expires_at()).ok_or(Error::SessionEnded)?;
         if now - session.last_used_at >= TOUCH_EVERY_MS {
-            self.store.touch_session(session.sid, now).await?;
+            session.idle_ends_at = Lifetime::of(session.remember).idle_end(now, session.ends_at);
+            self.store.touch_session(session.sid, now, session.idle_ends_at).await?;
             session.last_used_at = now;
         }
         Ok(session)
@@ -75,7 +152,7 @@ impl Authz {
             sid: session.sid,
             user: session.user(),
             role: session.role,
-            expires_at: from_millis(expires_at(&session)),
+            expires_at: from_millis(session.expires_at()),
             provisioning: self.provisioning(session.user_id).await?,
         })
     }
@@ -97,26 +174,76 @@ impl Authz {
             None => Ok(()),
         }
     }
+
+    /// `POST /portal/sessions/list`.
+    pub(crate) async fn sessions(&self, secret: &WireSecret) -> Result<SessionList, Error> {
+        let own = self.session(secret).await?;
+        let sessions = self.store.sessions_of(own.user_id, self.now()).await?;
+        let item = |session: &ListedSession| SessionItem {
+            sid: session.sid,
+            current: session.sid == own.sid,
+            created_at: from_millis(session.created_at),
+            last_used_at: from_millis(session.last_used_at),
+            expires_at: from_millis(session.expires_at),
+            address: session.address.clone(),
+            agent: session.agent.clone(),
+            remember: session.remember,
+        };
+        Ok(SessionList { sessions: sessions.iter().map(item).collect() })
+    }
+
+    /// `POST /portal/sessions/revoke`. One that has ended, or that is somebody else's, is no error: nothing is
+    /// done, and nothing is learnt.
+    pub(crate) async fn revoke_session(&self, request: &RevokeSessionRequest) -> Result<(), Error> {
+        let own = self.session(&request.session).await?;
+        let entry =
+            audit::entry(self.now(), &own.user_id, "session-revoke", &request.sid, request.client_addr);
+        if let Some(seq) = self.store.end_session_of(own.user_id, request.sid, &entry).await? {
+            self.announce_revocation(seq);
+        }
+        Ok(())
+    }
+
+    /// `POST /portal/sessions/revoke-others`.
+    pub(crate) async fn revoke_other_sessions(&self, request: &RevokeOthersRequest) -> Result<(), Error> {
+        let own = self.session(&request.session).await?;
+        let (user, address) = (own.user_id, request.client_addr);
+        let entry = audit::entry(self.now(), &user, "sessions-revoke-others", &user, address);
+        if let Some(seq) = self.store.end_other_sessions(user, own.sid, &entry).await? {
+            self.announce_revocation(seq);
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use control_api::authz::Role;
 
     #[test]
     fn idle_time_slides_and_the_whole_life_does_not() {
-        let session = |last_used_at| StoredSession {
-            sid: SessionId::generate(),
-            user_id: UserId::generate(),
-            username: "alice".parse().expect("a name"),
-            email: String::new(),
-            role: Role::User,
-            last_used_at,
-            ends_at: ABSOLUTE_MS,
-        };
-        assert_eq!(expires_at(&session(0)), IDLE_MS);
-        assert_eq!(expires_at(&session(1000)), IDLE_MS + 1000);
-        assert_eq!(expires_at(&session(ABSOLUTE_MS - 1)), ABSOLUTE_MS);
+        let (usual, ends_at) = (Lifetime::of(false), 12 * HOUR_MS);
+        assert_eq!(usual.idle_end(0, ends_at), HOUR_MS);
+        assert_eq!(usual.idle_end(1000, ends_at), HOUR_MS + 1000);
+        assert_eq!(usual.idle_end(ends_at - 1, ends_at), ends_at);
+    }
+
+    #[test]
+    fn only_who_asked_for_it_stays_signed_in_for_thirty_days() {
+        let of = |remember| start(UserId::generate(), Origin { remember, ..Origin::default() }, 0).0;
+        assert_eq!((of(false).idle_ends_at, of(false).ends_at), (HOUR_MS, 12 * HOUR_MS));
+        assert_eq!((of(true).idle_ends_at, of(true).ends_at), (LONGEST_MS, LONGEST_MS));
+        assert_eq!(cookie_secs(false, 12 * HOUR_MS, 0), None);
+        assert_eq!(cookie_secs(true, LONGEST_MS, 0), Some(30 * 86_400));
+        assert_eq!(cookie_secs(true, LONGEST_MS, LONGEST_MS + 1), Some(0));
+    }
+
+    #[test]
+    fn what_a_browser_calls_itself_is_capped_and_escaped() {
+        let agent = |text: &str| Origin::new(None, Some(text), false).agent;
+        assert_eq!(agent(" Mozilla/5.0 "), Some("Mozilla/5.0".to_owned()));
+        assert_eq!(agent(" "), None);
+        assert_eq!(agent("a\nb"), Some("a\\nb".to_owned()));
+        assert!(agent(&"x".repeat(10_000)).is_some_and(|agent| agent.len() < 250));
     }
 }

@@ -15,7 +15,7 @@ use ulid::Ulid;
 
 use crate::error::Error;
 use crate::keys::Keys;
-use crate::sessions::ABSOLUTE_MS;
+use crate::sessions::LONGEST_MS;
 use crate::store::sessions::StoredSession;
 
 /// Tokens of one session for one instance.
@@ -143,7 +143,7 @@ impl Keys {
         validation.validate_aud = false;
         let claims = decode::<AppTokenClaims>(token, &key.verifying, &validation).ok()?.claims;
         let now = now.div_euclid(1000);
-        let oldest = now - ABSOLUTE_MS.div_euclid(1000);
+        let oldest = now - LONGEST_MS.div_euclid(1000);
         let newest = now + i64::try_from(LEEWAY_SECS).unwrap_or(0);
         (oldest..=newest).contains(&claims.iat).then_some(claims)
     }

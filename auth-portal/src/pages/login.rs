@@ -7,14 +7,14 @@ use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{ConnectInfo, Query, State};
 use axum::response::IntoResponse as _;
-use control_api::authz::{LoginAccountRequest, OrderState, SessionRequest, SessionView};
+use control_api::authz::{LoginAccountAnswer, LoginAccountRequest, OrderState, SessionRequest, SessionView};
 use control_api::client::ApiError;
 use control_api::codes;
 use control_api::deploy::{InstanceState, InstanceView, OperationKind, ResolveRequest};
-use control_api::wire::WireSecret;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
+use crate::agent;
 use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::{OpenForm, SessionForm};
@@ -32,7 +32,16 @@ struct LoginPage<'a> {
     faults: FormFaults,
     login: &'a str,
     next: Option<&'a str>,
+    remember: bool,
     notice: Option<&'static str>,
+}
+
+/// What was typed and may be shown again.
+#[derive(Default)]
+struct Typed {
+    login: String,
+    next: Option<NextPath>,
+    remember: bool,
 }
 
 /// Query of the sign-in page.
@@ -57,7 +66,8 @@ pub(crate) async fn show(
     }
     let signed_out = query.is_some_and(|query| query.signed_out.is_some());
     let notice = signed_out.then_some(EN.login.signed_out);
-    form(&portal, &headers, StatusCode::OK, "", next.as_ref(), (FormFaults::default(), notice))
+    let typed = Typed { next, ..Typed::default() };
+    form(&portal, &headers, StatusCode::OK, &typed, (FormFaults::default(), notice))
 }
 
 /// `POST /login`.
@@ -67,20 +77,29 @@ pub(crate) async fn submit(
     headers: HeaderMap,
     OpenForm(mut fields): OpenForm,
 ) -> PageResult {
-    let login = fields.text("login").trim().to_owned();
-    let next = NextPath::parse(fields.text("next"));
+    let typed = Typed {
+        login: fields.text("login").trim().to_owned(),
+        next: NextPath::parse(fields.text("next")),
+        remember: fields.optional("remember").is_some(),
+    };
     let password = fields.secret("password");
-    if login.is_empty() || password.expose().is_empty() {
+    if typed.login.is_empty() || password.expose().is_empty() {
         let faults = (FormFaults::form(EN.login.missing), None);
-        return form(&portal, &headers, StatusCode::UNPROCESSABLE_ENTITY, &login, next.as_ref(), faults);
+        return form(&portal, &headers, StatusCode::UNPROCESSABLE_ENTITY, &typed, faults);
     }
-    let client_addr = Some(portal.config.trusted_proxies.client(peer, &headers));
-    let request = LoginAccountRequest { login: login.clone(), password, otp: None, client_addr };
+    let request = LoginAccountRequest {
+        login: typed.login.clone(),
+        password,
+        otp: None,
+        client_addr: Some(portal.config.trusted_proxies.client(peer, &headers)),
+        agent: agent::of(&headers),
+        remember: typed.remember,
+    };
     match portal.authz.login(&request).await {
-        Ok(answer) => signed_in(&portal, answer.session, next).await,
+        Ok(answer) => signed_in(&portal, answer, typed.next).await,
         Err(error) => {
             let (status, message) = judge(&error);
-            form(&portal, &headers, status, &login, next.as_ref(), (FormFaults::form(message), None))
+            form(&portal, &headers, status, &typed, (FormFaults::form(message), None))
         }
     }
 }
@@ -103,8 +122,9 @@ fn judge(error: &ApiError) -> (StatusCode, &str) {
     }
 }
 
-async fn signed_in(portal: &Portal, secret: WireSecret, next: Option<NextPath>) -> PageResult {
-    let cookie = portal.cookies.set_session(&secret)?;
+async fn signed_in(portal: &Portal, answer: LoginAccountAnswer, next: Option<NextPath>) -> PageResult {
+    let secret = answer.session;
+    let cookie = portal.cookies.set_session(&secret, answer.cookie_max_age_s)?;
     let target = match next {
         Some(next) => next.as_str().to_owned(),
         None => match Session::find(portal, secret).await {
@@ -157,13 +177,19 @@ fn form(
     portal: &Portal,
     headers: &HeaderMap,
     status: StatusCode,
-    login: &str,
-    next: Option<&NextPath>,
+    typed: &Typed,
     (faults, notice): (FormFaults, Option<&'static str>),
 ) -> PageResult {
     let visitor = VisitorForm::new(portal, headers)?;
-    let next = next.map(NextPath::as_str);
-    let view = LoginPage { shell: Shell::visitor(), csrf: &visitor.csrf, faults, login, next, notice };
+    let view = LoginPage {
+        shell: Shell::visitor(),
+        csrf: &visitor.csrf,
+        faults,
+        login: &typed.login,
+        next: typed.next.as_ref().map(NextPath::as_str),
+        remember: typed.remember,
+        notice,
+    };
     let mut response = page(status, &view);
     if let Some(cookie) = visitor.set_cookie {
         response.headers_mut().append(header::SET_COOKIE, cookie);

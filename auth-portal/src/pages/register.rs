@@ -11,6 +11,7 @@ use control_api::client::ApiError;
 use control_api::codes;
 use http::{HeaderMap, StatusCode, header};
 
+use crate::agent;
 use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::OpenForm;
@@ -81,10 +82,11 @@ pub(crate) async fn submit(
         password: fields.secret("password"),
         invite,
         client_addr: Some(portal.config.trusted_proxies.client(peer, &headers)),
+        agent: agent::of(&headers),
     };
     let error = match portal.authz.register(&request).await {
         Ok(answer) => {
-            let cookie = portal.cookies.set_session(&answer.session)?;
+            let cookie = portal.cookies.set_session(&answer.session, None)?;
             return Ok(([(header::SET_COOKIE, cookie)], redirect("/provisioning")).into_response());
         }
         Err(error) if error.is(codes::APPROVAL_PENDING) => return Ok(pending()),

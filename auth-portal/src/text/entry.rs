@@ -85,6 +85,7 @@ texts! {
         submit: "Sign in",
         busy: "Signing in…",
         no_account: "No account yet?",
+        remember: "Stay signed in on this device for 30 days",
         bad: "User name or password is wrong.",
         missing: "Fill in both fields to sign in.",
         signed_out: "You are signed out.",

@@ -12,6 +12,7 @@ mod failure;
 mod ledger;
 mod provider;
 mod provisioning;
+mod security;
 
 pub(crate) use account::{Account, StateTexts};
 pub(crate) use admin::{Admin, Kinds};
@@ -21,6 +22,7 @@ pub(crate) use failure::Failure;
 pub(crate) use ledger::{Ledger, Use};
 pub(crate) use provider::ProviderTexts;
 pub(crate) use provisioning::Provisioning;
+pub(crate) use security::{Security, Tabs};
 
 /// All texts in one language.
 pub(crate) struct Texts {
@@ -35,6 +37,8 @@ pub(crate) struct Texts {
     pub(crate) account: Account,
     pub(crate) states: StateTexts,
     pub(crate) api_keys: ApiKeyTexts,
+    pub(crate) tabs: Tabs,
+    pub(crate) security: Security,
     pub(crate) failure: Failure,
     pub(crate) ledger: Ledger,
     pub(crate) usage: Use,
@@ -54,6 +58,8 @@ pub(crate) static EN: Texts = Texts {
     account: Account::EN,
     states: StateTexts::EN,
     api_keys: ApiKeyTexts::EN,
+    tabs: Tabs::EN,
+    security: Security::EN,
     failure: Failure::EN,
     ledger: Ledger::EN,
     usage: Use::EN,

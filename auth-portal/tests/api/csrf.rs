@@ -23,6 +23,8 @@ async fn every_form_needs_its_origin_and_its_token() {
         "/account/stop",
         "/account/keys",
         "/account/keys/revoke",
+        "/account/sessions/revoke",
+        "/account/sessions/others",
     ];
     let mut browser = app.browser_with(SID);
     browser.get("/account").await;

@@ -3,6 +3,8 @@
 
 #[path = "fake_keys.rs"]
 mod fake_keys;
+#[path = "fake_sessions.rs"]
+mod fake_sessions;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -27,6 +29,7 @@ use control_api::deploy::{
     OverviewView, ProbeAnswer, ProviderSummary, ResolveRequest, StateCount, StatsView,
 };
 use control_api::ids::{InstanceId, OperationId, SessionId, UserId};
+use control_api::sessions::SessionItem;
 use control_api::wire::WireSecret;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, StatusCode, header};
@@ -67,6 +70,8 @@ pub(crate) struct World {
     pub(crate) sessions: BTreeMap<String, SessionView>,
     /// API keys by session, the newest first.
     pub(crate) api_keys: BTreeMap<String, Vec<ApiKeyView>>,
+    /// Other sessions of the same account, by session.
+    pub(crate) other_sessions: BTreeMap<String, Vec<SessionItem>>,
     pub(crate) instances: BTreeMap<InstanceId, InstanceView>,
     pub(crate) operations: BTreeMap<OperationId, watch::Sender<OperationView>>,
     /// The reason ledger of every instance, newest first.
@@ -94,6 +99,7 @@ impl Default for World {
             people: Vec::new(),
             sessions: BTreeMap::new(),
             api_keys: BTreeMap::new(),
+            other_sessions: BTreeMap::new(),
             instances: BTreeMap::new(),
             operations: BTreeMap::new(),
             events: Vec::new(),
@@ -125,6 +131,7 @@ impl Fakes {
             .route("/portal/provisioning", post(order))
             .route("/portal/handoff", post(handoff))
             .merge(fake_keys::routes())
+            .merge(fake_sessions::routes())
             .route("/health/ready", get(async || "ok"))
             .layer(from_fn_with_state((self.clone(), AUTHZ_TOKEN), gate))
             .with_state(self.clone());
@@ -335,7 +342,11 @@ async fn login(
         world.people.iter().find(|(name, word, _)| *name == body.login && word == body.password.expose());
     let (_, _, user) = found.ok_or_else(|| problem(401, codes::BAD_CREDENTIALS, "wrong"))?;
     let session = world.sessions.iter().find(|(_, view)| view.user == *user).ok_or_else(ended)?.0;
-    Ok(Json(LoginAccountAnswer { user_id: user.user_id, session: WireSecret::new(session.clone()) }))
+    Ok(Json(LoginAccountAnswer {
+        user_id: user.user_id,
+        session: WireSecret::new(session.clone()),
+        cookie_max_age_s: body.remember.then_some(30 * 86_400),
+    }))
 }
 
 async fn session(State(fakes): State<Fakes>, Json(body): Json<SessionRequest>) -> Answer<Json<SessionView>> {

@@ -15,3 +15,4 @@ mod login;
 mod provider;
 mod provisioning;
 mod register;
+mod security;

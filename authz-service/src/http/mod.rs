@@ -8,6 +8,7 @@ mod internal;
 mod openapi;
 mod portal;
 mod router_facing;
+mod sessions;
 
 use axum::Router;
 use axum::extract::Request;
@@ -31,10 +32,15 @@ fn every_route(authz: &Shared) -> Routes {
     let internal = Gate::new(authz.config.internal_token.clone(), INTERNAL_HINT);
     let router = Gate::new(authz.config.router_token.clone(), ROUTER_HINT);
     Routes::default()
-        .merge(portal::routes().merge(api_keys::routes()).merge(internal::routes()).behind(internal))
+        .merge(portal_routes().merge(internal::routes()).behind(internal))
         .merge(router_facing::routes().behind(router))
         .merge(instance_facing::routes())
         .get("/api/openapi.json", openapi::serve)
+}
+
+/// What the portal may call.
+fn portal_routes() -> Routes {
+    portal::routes().merge(sessions::routes()).merge(api_keys::routes())
 }
 
 /// Everything, for the main listener.
@@ -73,8 +79,7 @@ mod tests {
 
     #[test]
     fn the_openapi_document_has_every_route_and_no_other() {
-        let routes: BTreeSet<(String, String)> = portal::routes()
-            .merge(api_keys::routes())
+        let routes: BTreeSet<(String, String)> = portal_routes()
             .merge(internal::routes())
             .merge(router_facing::routes())
             .merge(instance_facing::routes())

@@ -7,7 +7,7 @@ use http::header;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use super::{api_keys, instance_facing, internal, portal, router_facing};
+use super::{api_keys, instance_facing, internal, portal, router_facing, sessions};
 use crate::error::Error;
 
 /// A problem (RFC 9457), as `application/problem+json`.
@@ -50,6 +50,10 @@ pub(super) struct TokenForm {
         portal::logout,
         portal::provisioning,
         portal::hand_off,
+        sessions::list,
+        sessions::revoke,
+        sessions::revoke_others,
+        sessions::change_password,
         api_keys::create,
         api_keys::list,
         api_keys::revoke,

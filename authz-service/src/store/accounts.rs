@@ -40,6 +40,8 @@ pub(crate) struct Account {
     pub(crate) state: AccountState,
     pub(crate) role: Role,
     pub(crate) created_at: i64,
+    /// Grows with each new password.
+    pub(crate) password_version: i64,
 }
 
 /// The role of a row; the column's check constraint allows these two alone.
@@ -102,7 +104,8 @@ impl Store {
     /// By user name or, where it has an `@`, by e-mail address; both in lower case.
     pub(crate) async fn account_by_login(&self, login: &str) -> Result<Option<Account>, sqlx::Error> {
         let row = sqlx::query!(
-            "SELECT user_id, username, email, password_hash, state, role, created_at FROM accounts
+            "SELECT user_id, username, email, password_hash, state, role, created_at,
+                    password_version FROM accounts
              WHERE username = ?1 OR email_key = ?1",
             login
         )
@@ -117,6 +120,7 @@ impl Store {
                 state: AccountState::parse(&row.state),
                 role: role(&row.role),
                 created_at: row.created_at,
+                password_version: row.password_version,
             })
         })
         .transpose()
@@ -130,7 +134,8 @@ impl Store {
     ) -> Result<Vec<Account>, sqlx::Error> {
         let state = state.map(AccountState::as_str);
         let rows = sqlx::query!(
-            "SELECT user_id, username, email, password_hash, state, role, created_at FROM accounts
+            "SELECT user_id, username, email, password_hash, state, role, created_at,
+                    password_version FROM accounts
              WHERE (?1 IS NULL OR username = ?1) AND (?2 IS NULL OR state = ?2)
              ORDER BY user_id LIMIT 500",
             username,
@@ -148,6 +153,7 @@ impl Store {
                     state: AccountState::parse(&row.state),
                     role: role(&row.role),
                     created_at: row.created_at,
+                    password_version: row.password_version,
                 })
             })
             .collect()
@@ -242,6 +248,20 @@ async fn taken(conn: &mut SqliteConnection, account: &Account) -> Result<Creatio
         username: rows.iter().any(|row| row.username == username),
         email: rows.iter().any(|row| row.email_key == email_key),
     })
+}
+
+/// Whether the account's password is still the one of this version.
+pub(super) async fn is_password_version(
+    conn: &mut SqliteConnection,
+    user_id: UserId,
+    version: i64,
+) -> Result<bool, sqlx::Error> {
+    let id = user_id.to_string();
+    let row =
+        sqlx::query!("SELECT 1 AS one FROM accounts WHERE user_id = ? AND password_version = ?", id, version)
+            .fetch_optional(conn)
+            .await?;
+    Ok(row.is_some())
 }
 
 /// Replaces a password hash: the same password with other parameters.

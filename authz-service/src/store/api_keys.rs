@@ -164,11 +164,16 @@ impl Store {
     }
 }
 
-/// Removes what was revoked or has expired before `before`; answers how many.
-pub(super) async fn sweep(conn: &mut SqliteConnection, before: i64) -> Result<u64, sqlx::Error> {
-    let done = sqlx::query!("DELETE FROM api_keys WHERE revoked_at <= ?1 OR expires_at <= ?1", before)
-        .execute(conn)
-        .await?;
+/// Removes what was revoked or has expired before `before`, at most so many; answers how many.
+pub(super) async fn sweep(conn: &mut SqliteConnection, before: i64, most: i64) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!(
+        "DELETE FROM api_keys WHERE rowid IN
+            (SELECT rowid FROM api_keys WHERE revoked_at <= ?1 OR expires_at <= ?1 LIMIT ?2)",
+        before,
+        most
+    )
+    .execute(conn)
+    .await?;
     Ok(done.rows_affected())
 }
 

@@ -12,9 +12,10 @@ pub(crate) mod instances;
 pub(crate) mod invites;
 pub(crate) mod keys;
 pub(crate) mod orders;
+pub(crate) mod passwords;
 pub(crate) mod revocations;
 pub(crate) mod sessions;
-mod sweep;
+pub(crate) mod sweep;
 
 use std::path::Path;
 use std::str::FromStr;

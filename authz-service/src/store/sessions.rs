@@ -16,7 +16,12 @@ pub(crate) struct NewSession {
     pub(crate) secret_hash: [u8; 32],
     pub(crate) user_id: UserId,
     pub(crate) created_at: i64,
+    pub(crate) last_used_at: i64,
+    pub(crate) idle_ends_at: i64,
     pub(crate) ends_at: i64,
+    pub(crate) address: Option<String>,
+    pub(crate) agent: Option<String>,
+    pub(crate) remember: bool,
 }
 
 /// A session and whose it is. Whether it is alive is for `crate::sessions` to say.
@@ -28,13 +33,37 @@ pub(crate) struct StoredSession {
     pub(crate) email: String,
     /// What the account may do now.
     pub(crate) role: Role,
+    pub(crate) created_at: i64,
     pub(crate) last_used_at: i64,
+    pub(crate) idle_ends_at: i64,
     pub(crate) ends_at: i64,
+    pub(crate) address: Option<String>,
+    pub(crate) agent: Option<String>,
+    /// Whether the person asked to stay signed in.
+    pub(crate) remember: bool,
 }
+
+/// A living session as its owner sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct ListedSession {
+    pub(crate) sid: SessionId,
+    pub(crate) created_at: i64,
+    pub(crate) last_used_at: i64,
+    /// If it is not used.
+    pub(crate) expires_at: i64,
+    pub(crate) address: Option<String>,
+    pub(crate) agent: Option<String>,
+    pub(crate) remember: bool,
+}
+
+/// Sessions of one account that are listed: those used last.
+const MAX_LISTED: i64 = 100;
 
 /// What a sign-in writes besides the session.
 pub(crate) struct SignIn<'a> {
     pub(crate) session: NewSession,
+    /// Of the password that was checked.
+    pub(crate) password_version: i64,
     /// The password's hash with the parameters of today.
     pub(crate) rehashed: Option<String>,
     /// Failure counters that the success clears.
@@ -45,10 +74,14 @@ pub(crate) struct SignIn<'a> {
 }
 
 impl Store {
-    /// Writes the session of a successful sign-in.
-    pub(crate) async fn sign_in(&self, sign_in: SignIn<'_>) -> Result<(), sqlx::Error> {
+    /// Writes the session of a successful sign-in, unless the password was changed since it was checked: then
+    /// answers `false`.
+    pub(crate) async fn sign_in(&self, sign_in: SignIn<'_>) -> Result<bool, sqlx::Error> {
         let mut tx = self.db.begin().await?;
         let (user_id, now) = (sign_in.session.user_id, sign_in.session.created_at);
+        if !super::accounts::is_password_version(&mut tx, user_id, sign_in.password_version).await? {
+            return Ok(false);
+        }
         insert(&mut tx, &sign_in.session).await?;
         if let Some(hash) = &sign_in.rehashed {
             super::accounts::set_password_hash(&mut tx, user_id, hash).await?;
@@ -60,7 +93,8 @@ impl Store {
             super::delays::remember_network(&mut tx, user_id, network, now).await?;
         }
         super::audit::insert(&mut tx, &sign_in.audit).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// By the hash of the secret; of active accounts alone.
@@ -70,9 +104,11 @@ impl Store {
     ) -> Result<Option<StoredSession>, sqlx::Error> {
         let hash = hash.as_slice();
         let row = sqlx::query!(
-            "SELECT s.sid, s.user_id, a.username, a.email, a.role, s.last_used_at, s.ends_at
+            r#"SELECT s.sid, s.user_id, a.username, a.email, a.role,
+                    s.created_at, s.last_used_at, s.idle_ends_at, s.ends_at,
+                    s.address, s.agent, s.remember AS "remember: bool"
              FROM sessions s JOIN accounts a ON a.user_id = s.user_id
-             WHERE s.secret_hash = ? AND a.state = 'active'",
+             WHERE s.secret_hash = ? AND a.state = 'active'"#,
             hash
         )
         .fetch_optional(self.db.reader())
@@ -84,8 +120,13 @@ impl Store {
                 username: parsed("username", &row.username)?,
                 email: row.email,
                 role: super::accounts::role(&row.role),
+                created_at: row.created_at,
                 last_used_at: row.last_used_at,
+                idle_ends_at: row.idle_ends_at,
                 ends_at: row.ends_at,
+                address: row.address,
+                agent: row.agent,
+                remember: row.remember,
             })
         })
         .transpose()
@@ -95,9 +136,11 @@ impl Store {
     pub(crate) async fn session_by_sid(&self, sid: SessionId) -> Result<Option<StoredSession>, sqlx::Error> {
         let sid = sid.to_string();
         let row = sqlx::query!(
-            "SELECT s.sid, s.user_id, a.username, a.email, a.role, s.last_used_at, s.ends_at
+            r#"SELECT s.sid, s.user_id, a.username, a.email, a.role,
+                    s.created_at, s.last_used_at, s.idle_ends_at, s.ends_at,
+                    s.address, s.agent, s.remember AS "remember: bool"
              FROM sessions s JOIN accounts a ON a.user_id = s.user_id
-             WHERE s.sid = ? AND a.state = 'active'",
+             WHERE s.sid = ? AND a.state = 'active'"#,
             sid
         )
         .fetch_optional(self.db.reader())
@@ -109,20 +152,68 @@ impl Store {
                 username: parsed("username", &row.username)?,
                 email: row.email,
                 role: super::accounts::role(&row.role),
+                created_at: row.created_at,
                 last_used_at: row.last_used_at,
+                idle_ends_at: row.idle_ends_at,
                 ends_at: row.ends_at,
+                address: row.address,
+                agent: row.agent,
+                remember: row.remember,
             })
         })
         .transpose()
     }
 
-    /// Notes that a session was used.
-    pub(crate) async fn touch_session(&self, sid: SessionId, now: i64) -> Result<(), sqlx::Error> {
+    /// The living sessions of an account, the one that was used last first; at most 100.
+    pub(crate) async fn sessions_of(
+        &self,
+        user_id: UserId,
+        now: i64,
+    ) -> Result<Vec<ListedSession>, sqlx::Error> {
+        let user_id = user_id.to_string();
+        let rows = sqlx::query!(
+            r#"SELECT sid, created_at, last_used_at, min(idle_ends_at, ends_at) AS "expires_at!: i64",
+                    address, agent, remember AS "remember: bool"
+             FROM sessions WHERE user_id = ?1 AND idle_ends_at > ?2 AND ends_at > ?2
+             ORDER BY last_used_at DESC, sid DESC LIMIT ?3"#,
+            user_id,
+            now,
+            MAX_LISTED
+        )
+        .fetch_all(self.db.reader())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(ListedSession {
+                    sid: parsed("sid", &row.sid)?,
+                    created_at: row.created_at,
+                    last_used_at: row.last_used_at,
+                    expires_at: row.expires_at,
+                    address: row.address,
+                    agent: row.agent,
+                    remember: row.remember,
+                })
+            })
+            .collect()
+    }
+
+    /// Notes that a session was used, and when it ends without further use.
+    pub(crate) async fn touch_session(
+        &self,
+        sid: SessionId,
+        now: i64,
+        idle_ends_at: i64,
+    ) -> Result<(), sqlx::Error> {
         let sid = sid.to_string();
-        sqlx::query!("UPDATE sessions SET last_used_at = ?1 WHERE sid = ?2 AND last_used_at < ?1", now, sid)
-            .execute(self.db.writer())
-            .await
-            .map(drop)
+        sqlx::query!(
+            "UPDATE sessions SET last_used_at = ?1, idle_ends_at = ?2 WHERE sid = ?3 AND last_used_at < ?1",
+            now,
+            idle_ends_at,
+            sid
+        )
+        .execute(self.db.writer())
+        .await
+        .map(drop)
     }
 
     /// Ends a session and publishes it. Answers the revocation's number; `None` when it had ended before.
@@ -142,19 +233,89 @@ impl Store {
         tx.commit().await?;
         Ok(Some(seq))
     }
+
+    /// Ends a session of an account and publishes it. Answers the revocation's number; `None` where the account
+    /// has no such session (any more).
+    pub(crate) async fn end_session_of(
+        &self,
+        user_id: UserId,
+        sid: SessionId,
+        audit: &Entry<'_>,
+    ) -> Result<Option<i64>, sqlx::Error> {
+        let mut tx = self.db.begin().await?;
+        let (user_id, id) = (user_id.to_string(), sid.to_string());
+        let gone = sqlx::query!("DELETE FROM sessions WHERE sid = ? AND user_id = ?", id, user_id)
+            .execute(&mut *tx)
+            .await?;
+        if gone.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let seq = revocations::insert(&mut tx, Kind::Session, &id, audit.at).await?;
+        super::audit::insert(&mut tx, audit).await?;
+        tx.commit().await?;
+        Ok(Some(seq))
+    }
+
+    /// Ends every session of an account but one and publishes each. Answers the number of the last revocation;
+    /// `None` where there was no other.
+    pub(crate) async fn end_other_sessions(
+        &self,
+        user_id: UserId,
+        kept: SessionId,
+        audit: &Entry<'_>,
+    ) -> Result<Option<i64>, sqlx::Error> {
+        let mut tx = self.db.begin().await?;
+        let seq = end_all_but(&mut tx, user_id, kept, audit.at).await?;
+        if seq.is_some() {
+            super::audit::insert(&mut tx, audit).await?;
+        }
+        tx.commit().await?;
+        Ok(seq)
+    }
+}
+
+/// Ends and publishes every session of an account but one. One revocation a session, never one of the whole
+/// account: that would also hit the session that stays.
+pub(super) async fn end_all_but(
+    conn: &mut SqliteConnection,
+    user_id: UserId,
+    kept: SessionId,
+    now: i64,
+) -> Result<Option<i64>, sqlx::Error> {
+    let (user_id, kept) = (user_id.to_string(), kept.to_string());
+    let published = sqlx::query!(
+        "INSERT INTO revocations (kind, id, at)
+         SELECT 'session', sid, ?1 FROM sessions WHERE user_id = ?2 AND sid <> ?3",
+        now,
+        user_id,
+        kept
+    )
+    .execute(&mut *conn)
+    .await?;
+    if published.rows_affected() == 0 {
+        return Ok(None);
+    }
+    sqlx::query!("DELETE FROM sessions WHERE user_id = ? AND sid <> ?", user_id, kept).execute(conn).await?;
+    Ok(Some(published.last_insert_rowid()))
 }
 
 pub(super) async fn insert(conn: &mut SqliteConnection, session: &NewSession) -> Result<(), sqlx::Error> {
     let (sid, user_id) = (session.sid.to_string(), session.user_id.to_string());
     let hash = session.secret_hash.as_slice();
     sqlx::query!(
-        "INSERT INTO sessions (sid, secret_hash, user_id, created_at, last_used_at, ends_at)
-         VALUES (?1, ?2, ?3, ?4, ?4, ?5)",
+        "INSERT INTO sessions (sid, secret_hash, user_id, created_at, last_used_at, idle_ends_at, ends_at,
+                               address, agent, remember)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         sid,
         hash,
         user_id,
         session.created_at,
-        session.ends_at
+        session.last_used_at,
+        session.idle_ends_at,
+        session.ends_at,
+        session.address,
+        session.agent,
+        session.remember
     )
     .execute(conn)
     .await

@@ -77,6 +77,7 @@ async fn a_kill_loses_nothing_that_was_answered() {
         password: PASSWORD.into(),
         invite: None,
         client_addr: None,
+        agent: None,
     };
     let registered = client.register(&request).await.expect("registered");
     let keys = client.jwks().await.expect("keys");

@@ -64,6 +64,9 @@ pub struct RegisterAccountRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub client_addr: Option<IpAddr>,
+    /// What the browser calls itself, for the list of sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
 }
 
 /// Answer of `POST /portal/register`: 201. Faults: 422 with `errors` by field, 409, 403, 429.
@@ -92,6 +95,12 @@ pub struct LoginAccountRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub client_addr: Option<IpAddr>,
+    /// What the browser calls itself, for the list of sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// Whether the person wants to stay signed in: 30 days instead of 12 hours.
+    #[serde(default)]
+    pub remember: bool,
 }
 
 /// Answer of `POST /portal/login`.
@@ -101,6 +110,9 @@ pub struct LoginAccountAnswer {
     pub user_id: UserId,
     /// The new session's secret, for the cookie.
     pub session: WireSecret,
+    /// For how many seconds the browser may keep the cookie; absent where the cookie ends with the browser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookie_max_age_s: Option<u64>,
 }
 
 /// Body of `POST /portal/session` and `POST /portal/logout` (answers 204, also for an unknown session).

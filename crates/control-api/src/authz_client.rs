@@ -23,11 +23,11 @@ use crate::client::{ApiClient, ApiError};
 use crate::ids::InstanceId;
 
 /// Hashing a password queues behind others.
-const PASSWORD_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const PASSWORD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Calls authz-service with a token.
 #[derive(Clone, Debug)]
-pub struct AuthzClient(ApiClient);
+pub struct AuthzClient(pub(crate) ApiClient);
 
 impl AuthzClient {
     /// A client for authz-service at `base`.

@@ -16,5 +16,6 @@ pub mod names;
 pub mod public_url;
 pub mod rollout;
 pub mod route;
+pub mod sessions;
 pub mod snapshot;
 pub mod wire;

@@ -3,6 +3,7 @@
 
 mod instance;
 mod keys;
+mod security;
 
 use askama::Template;
 use axum::Router;
@@ -32,6 +33,9 @@ pub(crate) fn routes() -> Router<Portal> {
         .route("/account", get(show))
         .route("/account/keys", get(to_account).post(keys::create))
         .route("/account/keys/revoke", get(to_account).post(keys::revoke))
+        .route("/account/security", get(security::show))
+        .route("/account/sessions/revoke", get(security::to_security).post(security::revoke))
+        .route("/account/sessions/others", get(security::to_security).post(security::revoke_others))
         .route("/account/{action}", get(to_account).post(instance::act))
 }
 
@@ -69,7 +73,7 @@ impl View {
     }
 }
 
-/// Query of the account page.
+/// Query of the pages of the account.
 #[derive(Deserialize)]
 struct AccountQuery {
     done: Option<String>,

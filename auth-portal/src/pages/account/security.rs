@@ -1,0 +1,140 @@
+//! `/account/security`: where a person is signed in, with a button to end each session, and one to end all but
+//! the one that asks.
+
+use std::net::SocketAddr;
+
+use askama::Template;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{ConnectInfo, Query, State};
+use axum::response::Response;
+use control_api::authz::SessionRequest;
+use control_api::sessions::{RevokeOthersRequest, RevokeSessionRequest, SessionItem};
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+
+use super::{AccountQuery, Message};
+use crate::agent;
+use crate::app::Portal;
+use crate::error::{PageError, redirect};
+use crate::form::SessionForm;
+use crate::moment::{Moment, moment, soon};
+use crate::session::{Session, SignedIn};
+use crate::text::{EN, fill};
+use crate::view::{PageResult, Shell, page};
+
+/// Longest part of an unknown browser's own words that is shown, in characters.
+const MAX_SHOWN_AGENT: usize = 60;
+
+#[derive(Template)]
+#[template(path = "security.html")]
+struct SecurityPage {
+    shell: Shell,
+    message: Option<Message>,
+    /// Absent while authz-service does not answer.
+    sessions: Option<Vec<Row>>,
+}
+
+/// One session.
+struct Row {
+    sid: String,
+    browser: String,
+    address: String,
+    begun: Moment,
+    used: Moment,
+    ends: Moment,
+    current: bool,
+    /// The person asked to stay signed in.
+    kept: bool,
+    /// The words on its button for those who do not see the row.
+    sign_out: String,
+}
+
+/// `GET /account/security`.
+pub(super) async fn show(
+    State(portal): State<Portal>,
+    SignedIn(session): SignedIn,
+    query: Result<Query<AccountQuery>, QueryRejection>,
+) -> PageResult {
+    let done = query.ok().and_then(|Query(query)| query.done);
+    let text = done.and_then(|what| match what.as_str() {
+        "session" => Some(EN.security.done_session),
+        "others" => Some(EN.security.done_others),
+        _ => None,
+    });
+    let message = text.map(|text| Message { text: text.to_owned(), bad: false });
+    Ok(render(&portal, &session, StatusCode::OK, message).await)
+}
+
+/// The address of a form, loaded as a page.
+pub(super) async fn to_security() -> Response {
+    redirect("/account/security")
+}
+
+/// `POST /account/sessions/revoke`.
+pub(super) async fn revoke(
+    State(portal): State<Portal>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    form: SessionForm,
+) -> PageResult {
+    let Ok(sid) = form.fields.text("sid").parse() else { return Err(PageError::NotFound) };
+    let client_addr = Some(portal.config.trusted_proxies.client(peer, &headers));
+    let request = RevokeSessionRequest { session: form.session.secret, sid, client_addr };
+    portal.authz.revoke_session(&request).await.map_err(PageError::authz)?;
+    Ok(redirect("/account/security?done=session"))
+}
+
+/// `POST /account/sessions/others`.
+pub(super) async fn revoke_others(
+    State(portal): State<Portal>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    form: SessionForm,
+) -> PageResult {
+    let client_addr = Some(portal.config.trusted_proxies.client(peer, &headers));
+    let request = RevokeOthersRequest { session: form.session.secret, client_addr };
+    portal.authz.revoke_other_sessions(&request).await.map_err(PageError::authz)?;
+    Ok(redirect("/account/security?done=others"))
+}
+
+async fn render(
+    portal: &Portal,
+    session: &Session,
+    status: StatusCode,
+    message: Option<Message>,
+) -> Response {
+    let answer = portal.authz.sessions(&SessionRequest { session: session.secret.clone() }).await;
+    let answer = answer.inspect_err(|error| tracing::warn!(%error, "sessions could not be shown")).ok();
+    let now = portal.clock.now();
+    let sessions = answer.map(|list| list.sessions.iter().map(|session| row(session, now)).collect());
+    page(status, &SecurityPage { shell: session.shell(), message, sessions })
+}
+
+fn row(session: &SessionItem, now: Timestamp) -> Row {
+    let t = &EN.security;
+    let browser = session.agent.as_deref().map_or_else(|| t.browser_unknown.to_owned(), browser);
+    let address = session.address.clone().unwrap_or_else(|| t.from_unknown.to_owned());
+    let sign_out = fill(t.sign_out_which, &[("browser", &browser), ("address", &address)]);
+    Row {
+        sid: session.sid.to_string(),
+        browser,
+        address,
+        begun: moment(session.created_at, now),
+        used: moment(session.last_used_at, now),
+        ends: soon(session.expires_at, now),
+        current: session.current,
+        kept: session.remember,
+        sign_out,
+    }
+}
+
+/// A browser in words; one that is not known in its own.
+fn browser(agent: &str) -> String {
+    match agent::names(agent) {
+        (Some(browser), Some(system)) => {
+            fill(EN.security.browser_on, &[("browser", browser), ("system", system)])
+        }
+        (Some(name), None) | (None, Some(name)) => name.to_owned(),
+        (None, None) => agent.chars().take(MAX_SHOWN_AGENT).collect(),
+    }
+}

@@ -1,0 +1,101 @@
+//! A new password for somebody who is signed in. The one until now is asked for, through the same queue of
+//! hashes as at sign-in and with a delay that grows with each failure, so that a stolen session cannot be used
+//! to guess it. Afterwards every session of the account has ended but this one, and this one has a new id and a
+//! new secret: a copy of its cookie, or of a token that hung on it, is worth nothing.
+
+use control_api::sessions::{ChangePasswordAnswer, ChangePasswordRequest};
+
+use crate::accounts::secret;
+use crate::authz::Authz;
+use crate::delays::{self, Try};
+use crate::error::{Error, Faults};
+use crate::password::hashing::Verdict;
+use crate::password::policy;
+use crate::store::passwords::NewPassword;
+use crate::store::sessions::StoredSession;
+use crate::{audit, sessions};
+
+const CURRENT: &str = "current_password";
+const NEW: &str = "new_password";
+
+impl Authz {
+    /// `POST /portal/password`.
+    pub(crate) async fn change_password(
+        &self,
+        request: &ChangePasswordRequest,
+    ) -> Result<ChangePasswordAnswer, Error> {
+        let session = self.session(&request.session).await?;
+        self.judge_new_password(&session, request)?;
+        let stored = self.store.password_of(session.user_id).await?.ok_or(Error::SessionEnded)?;
+        let (user, address) = (session.user_id, request.client_addr);
+        self.throttle(Try::Login, address)?;
+        // Counted apart from sign-ins, so that whoever fails here slows nobody's sign-in, and the other way round.
+        let key = delays::key(&format!("password of {user}"), None);
+        if let Some(wait) = self.store.reserve_try(&key, self.now()).await? {
+            return Err(Error::TooManyTries(std::time::Duration::from_millis(
+                u64::try_from(wait).unwrap_or(0),
+            )));
+        }
+        let hashed = self.verified(request, stored.hash).await;
+        let hash = match hashed {
+            Ok(Some(hash)) => hash,
+            Ok(None) => {
+                let entry = audit::entry(self.now(), &user, "password-change-failed", &user, address);
+                self.store.append_audit(&entry).await?;
+                return Err(wrong());
+            }
+            Err(error) => {
+                self.store.release_try(&key).await?;
+                return Err(error);
+            }
+        };
+        let now = self.now();
+        let (renewed, session_secret) = sessions::renew(&session, now);
+        let (remember, ends_at) = (renewed.remember, renewed.ends_at);
+        let audit = audit::entry(now, &user, "password-change", &renewed.sid, address);
+        let change = NewPassword { hash, version: stored.version, before: session.sid, renewed, key, audit };
+        // Nothing was written where another change, or the end of the session, came first.
+        let seq = self.store.change_password(change).await?.ok_or(Error::SessionEnded)?;
+        self.announce_revocation(seq);
+        if let Some(address) = address {
+            self.addresses.give_back(Try::Login, &delays::network(address));
+        }
+        let cookie_max_age_s = sessions::cookie_secs(remember, ends_at, now);
+        Ok(ChangePasswordAnswer { session: session_secret.into(), cookie_max_age_s })
+    }
+
+    /// What can be said without asking for the current password: it costs nothing and counts as no try.
+    fn judge_new_password(
+        &self,
+        session: &StoredSession,
+        request: &ChangePasswordRequest,
+    ) -> Result<(), Error> {
+        let new = request.new_password.expose();
+        let (name, email) = (session.username.as_str(), session.email.as_str());
+        let fault = match policy::fault(new, self.config.password_min, name, email) {
+            None if new == request.current_password.expose() => {
+                Some("must be another one than the current password".to_owned())
+            }
+            fault => fault,
+        };
+        fault.map_or(Ok(()), |fault| Err(Error::Fields(Faults::one(NEW, fault))))
+    }
+
+    /// The hash of the new password where the current one is right.
+    async fn verified(
+        &self,
+        request: &ChangePasswordRequest,
+        stored: String,
+    ) -> Result<Option<String>, Error> {
+        match self.hasher.verify(secret(&request.current_password), Some(stored)).await? {
+            Verdict::Wrong => Ok(None),
+            Verdict::Right | Verdict::RightRehashed(_) => {
+                self.hasher.hash(secret(&request.new_password)).await.map(Some)
+            }
+        }
+    }
+}
+
+fn wrong() -> Error {
+    Error::Fields(Faults::one(CURRENT, "is not the current password"))
+}
