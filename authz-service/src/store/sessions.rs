@@ -274,8 +274,9 @@ impl Store {
     }
 }
 
-/// Ends and publishes every session of an account but one. One revocation a session, never one of the whole
-/// account: that would also hit the session that stays.
+/// Ends and publishes every session of an account but one; none where that one has ended itself, so that of two
+/// who end each other one stays. One revocation a session, never one of the whole account: that would also hit
+/// the session that stays.
 pub(super) async fn end_all_but(
     conn: &mut SqliteConnection,
     user_id: UserId,
@@ -285,7 +286,8 @@ pub(super) async fn end_all_but(
     let (user_id, kept) = (user_id.to_string(), kept.to_string());
     let published = sqlx::query!(
         "INSERT INTO revocations (kind, id, at)
-         SELECT 'session', sid, ?1 FROM sessions WHERE user_id = ?2 AND sid <> ?3",
+         SELECT 'session', sid, ?1 FROM sessions WHERE user_id = ?2 AND sid <> ?3
+         AND EXISTS (SELECT 1 FROM sessions WHERE sid = ?3)",
         now,
         user_id,
         kept
