@@ -25,6 +25,7 @@ async fn every_form_needs_its_origin_and_its_token() {
         "/account/keys/revoke",
         "/account/sessions/revoke",
         "/account/sessions/others",
+        "/account/password",
     ];
     let mut browser = app.browser_with(SID);
     browser.get("/account").await;

@@ -1,12 +1,18 @@
-//! Sessions of the fake authz-service.
+//! Sessions and passwords of the fake authz-service.
 
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
 use control_api::authz::SessionRequest;
+use control_api::codes;
 use control_api::ids::SessionId;
-use control_api::sessions::{RevokeOthersRequest, RevokeSessionRequest, SessionItem, SessionList};
+use control_api::sessions::{
+    ChangePasswordAnswer, ChangePasswordRequest, RevokeOthersRequest, RevokeSessionRequest, SessionItem,
+    SessionList,
+};
+use control_api::wire::WireSecret;
 use http::StatusCode;
+use service_kit::problem::Problem;
 
 use super::{Answer, Fakes, NOW, at, ended};
 
@@ -15,6 +21,7 @@ pub(super) fn routes() -> Router<Fakes> {
         .route("/portal/sessions/list", post(list))
         .route("/portal/sessions/revoke", post(revoke))
         .route("/portal/sessions/revoke-others", post(revoke_others))
+        .route("/portal/password", post(change_password))
 }
 
 impl Fakes {
@@ -67,4 +74,29 @@ async fn revoke_others(
     world.sessions.get(body.session.expose()).ok_or_else(ended)?;
     world.other_sessions.remove(body.session.expose());
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The session goes on as `renewed-...`.
+async fn change_password(
+    State(fakes): State<Fakes>,
+    Json(body): Json<ChangePasswordRequest>,
+) -> Answer<Json<ChangePasswordAnswer>> {
+    let refuse = |code, field, fault| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, "Bad input").field(field, fault)
+    };
+    let mut world = fakes.world();
+    let before = body.session.expose();
+    let user = world.sessions.get(before).ok_or_else(ended)?.user.clone();
+    if body.new_password.expose().len() < 15 {
+        return Err(refuse(codes::WEAK_PASSWORD, "new_password", "must have at least 15 characters"));
+    }
+    let person = world.people.iter_mut().find(|(_, _, person)| *person == user).ok_or_else(ended)?;
+    if person.1 != body.current_password.expose() {
+        return Err(refuse(codes::INVALID_INPUT, "current_password", "is not the current password"));
+    }
+    body.new_password.expose().clone_into(&mut person.1);
+    let view = world.sessions.remove(before).ok_or_else(ended)?;
+    let renewed = format!("renewed-{before}");
+    world.sessions.insert(renewed.clone(), view);
+    Ok(Json(ChangePasswordAnswer { session: WireSecret::new(renewed), cookie_max_age_s: Some(1000) }))
 }

@@ -12,6 +12,7 @@ mod failure;
 mod fakes;
 mod frame;
 mod login;
+mod password;
 mod provider;
 mod provisioning;
 mod register;

@@ -22,8 +22,8 @@ async fn the_list_tells_where_from_when_and_with_what() {
     let app = TestApp::start().await;
     let mut browser = signed_in(&app).await;
     let page = browser.get("/account/security").await;
-    page.shows("Firefox on Linux <span class=\"evidence\">This browser</span>");
-    page.shows("192.0.2.1");
+    page.shows("Firefox on Linux <span class=\"evidence\">from 192.0.2.1</span>");
+    page.shows("<span class=\"evidence\">This browser</span>");
     page.shows("in 1 h");
     page.hides("Sign out everywhere else");
     page.hides("action=\"/account/sessions/revoke\"");
@@ -31,7 +31,8 @@ async fn the_list_tells_where_from_when_and_with_what() {
     app.fakes.other_session(SID, Some("<script>alert(1)</script>"), "203.0.113.10");
     app.fakes.other_session(SID, None, "203.0.113.11");
     let page = browser.get("/account/security").await;
-    page.shows("Chrome on Windows <span class=\"evidence\">Stays signed in</span>");
+    page.shows("Chrome on Windows <span class=\"evidence\">from 203.0.113.9</span>");
+    page.shows("<span class=\"evidence\">Stays signed in</span>");
     page.shows("3 days ago");
     page.shows("45 min ago");
     page.shows("in 26 days");

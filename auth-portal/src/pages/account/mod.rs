@@ -3,6 +3,7 @@
 
 mod instance;
 mod keys;
+mod password;
 mod security;
 
 use askama::Template;
@@ -36,6 +37,7 @@ pub(crate) fn routes() -> Router<Portal> {
         .route("/account/security", get(security::show))
         .route("/account/sessions/revoke", get(security::to_security).post(security::revoke))
         .route("/account/sessions/others", get(security::to_security).post(security::revoke_others))
+        .route("/account/password", get(security::to_security).post(password::change))
         .route("/account/{action}", get(to_account).post(instance::act))
 }
 

@@ -1,5 +1,5 @@
 //! `/account/security`: where a person is signed in, with a button to end each session, and one to end all but
-//! the one that asks.
+//! the one that asks. The form of a new password is on the same page (`super::password`).
 
 use std::net::SocketAddr;
 
@@ -12,6 +12,7 @@ use control_api::sessions::{RevokeOthersRequest, RevokeSessionRequest, SessionIt
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 
+use super::password::PasswordForm;
 use super::{AccountQuery, Message};
 use crate::agent;
 use crate::app::Portal;
@@ -20,7 +21,7 @@ use crate::form::SessionForm;
 use crate::moment::{Moment, moment, soon};
 use crate::session::{Session, SignedIn};
 use crate::text::{EN, fill};
-use crate::view::{PageResult, Shell, page};
+use crate::view::{FormFaults, PageResult, Shell, page};
 
 /// Longest part of an unknown browser's own words that is shown, in characters.
 const MAX_SHOWN_AGENT: usize = 60;
@@ -32,13 +33,15 @@ struct SecurityPage {
     message: Option<Message>,
     /// Absent while authz-service does not answer.
     sessions: Option<Vec<Row>>,
+    username: String,
+    password: PasswordForm,
 }
 
 /// One session.
 struct Row {
     sid: String,
     browser: String,
-    address: String,
+    from: String,
     begun: Moment,
     used: Moment,
     ends: Moment,
@@ -59,10 +62,11 @@ pub(super) async fn show(
     let text = done.and_then(|what| match what.as_str() {
         "session" => Some(EN.security.done_session),
         "others" => Some(EN.security.done_others),
+        "password" => Some(EN.security.done_password),
         _ => None,
     });
     let message = text.map(|text| Message { text: text.to_owned(), bad: false });
-    Ok(render(&portal, &session, StatusCode::OK, message).await)
+    Ok(render(&portal, &session, StatusCode::OK, message, FormFaults::default()).await)
 }
 
 /// The address of a form, loaded as a page.
@@ -97,17 +101,22 @@ pub(super) async fn revoke_others(
     Ok(redirect("/account/security?done=others"))
 }
 
-async fn render(
+/// The page, whatever of it can be had.
+pub(super) async fn render(
     portal: &Portal,
     session: &Session,
     status: StatusCode,
     message: Option<Message>,
+    faults: FormFaults,
 ) -> Response {
-    let answer = portal.authz.sessions(&SessionRequest { session: session.secret.clone() }).await;
+    let request = SessionRequest { session: session.secret.clone() };
+    let (answer, password) =
+        tokio::join!(portal.authz.sessions(&request), PasswordForm::load(portal, faults));
     let answer = answer.inspect_err(|error| tracing::warn!(%error, "sessions could not be shown")).ok();
     let now = portal.clock.now();
     let sessions = answer.map(|list| list.sessions.iter().map(|session| row(session, now)).collect());
-    page(status, &SecurityPage { shell: session.shell(), message, sessions })
+    let username = session.view.user.username.to_string();
+    page(status, &SecurityPage { shell: session.shell(), message, sessions, username, password })
 }
 
 fn row(session: &SessionItem, now: Timestamp) -> Row {
@@ -118,7 +127,7 @@ fn row(session: &SessionItem, now: Timestamp) -> Row {
     Row {
         sid: session.sid.to_string(),
         browser,
-        address,
+        from: fill(t.from, &[("address", &address)]),
         begun: moment(session.created_at, now),
         used: moment(session.last_used_at, now),
         ends: soon(session.expires_at, now),
