@@ -84,9 +84,9 @@ fn keys(fakes: &Fakes) {
     fakes.change_keys(session, |keys| {
         keys[0].scopes = vec![ApiKeyScope::InstanceRead];
         keys[0].last_used_at = Some(at("2026-11-21T11:48:00Z"));
-        keys[1].expires_at = Some(at("2026-11-20T12:00:00Z"));
+        keys[1].expires_at = at("2026-11-20T12:00:00Z");
         keys[1].state = ApiKeyState::Expired;
-        keys[2].expires_at = Some(at("2026-11-25T12:00:00Z"));
+        keys[2].expires_at = at("2026-11-25T12:00:00Z");
         keys[2].last_used_at = Some(at("2026-11-19T12:00:00Z"));
         keys[3].state = ApiKeyState::Unused;
     });

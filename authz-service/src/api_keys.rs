@@ -1,11 +1,12 @@
 //! API keys: 256 random bits behind `bvr_`, shown once, their hash in the store. A key stands for its owner at
 //! the owner's instance and nowhere else: never for a session of the portal. It outlives sign-outs and changes
-//! of the password, and ends when it is revoked, when its time is over, or when nobody uses it for 90 days.
+//! of the password, and ends when it is revoked, when its time is over (after a year at most), or when nobody uses
+//! it for 90 days.
 
 use control_api::api_keys::{
     API_KEY_PREFIX, ApiKeyGrant, ApiKeyIntrospection, ApiKeyList, ApiKeyScope, ApiKeyState, ApiKeyView,
     CreateApiKeyAnswer, CreateApiKeyRequest, IntrospectApiKeyRequest, MAX_API_KEY_DAYS, MAX_API_KEY_NAME,
-    RevokeApiKeyRequest, is_api_key,
+    RevokeApiKeyRequest, USUAL_API_KEY_DAYS, is_api_key,
 };
 use control_api::claims::TOKEN_LIFETIME_SECS;
 use control_api::ids::{ApiKeyId, SessionId};
@@ -26,7 +27,7 @@ const TOUCH_EVERY_MS: i64 = 60 * 1000;
 
 impl StoredKey {
     fn state(&self, now: i64) -> ApiKeyState {
-        if self.expires_at.is_some_and(|at| at <= now) {
+        if self.expires_at <= now {
             ApiKeyState::Expired
         } else if now - self.last_used_at.unwrap_or(self.created_at) >= UNUSED_MS {
             ApiKeyState::Unused
@@ -43,7 +44,7 @@ impl StoredKey {
             state: self.state(now),
             created_at: from_millis(self.created_at),
             last_used_at: self.last_used_at.map(from_millis),
-            expires_at: self.expires_at.map(from_millis),
+            expires_at: from_millis(self.expires_at),
         }
     }
 }
@@ -52,7 +53,7 @@ impl StoredKey {
 struct Wish {
     name: String,
     scopes: Vec<ApiKeyScope>,
-    days: Option<u32>,
+    days: u32,
 }
 
 impl Wish {
@@ -78,15 +79,11 @@ impl Wish {
         if request.scopes.is_empty() {
             faults.add("scopes", "needs at least one");
         }
-        if request.expires_in_days.is_some_and(|days| !(1..=MAX_API_KEY_DAYS).contains(&days)) {
-            faults
-                .add("expires_in_days", format!("must be from 1 to {MAX_API_KEY_DAYS}, or absent for never"));
+        let days = request.expires_in_days.unwrap_or(USUAL_API_KEY_DAYS);
+        if !(1..=MAX_API_KEY_DAYS).contains(&days) {
+            faults.add("expires_in_days", format!("must be from 1 to {MAX_API_KEY_DAYS}"));
         }
-        if faults.is_empty() {
-            Ok(Self { name: name.to_owned(), scopes, days: request.expires_in_days })
-        } else {
-            Err(faults)
-        }
+        if faults.is_empty() { Ok(Self { name: name.to_owned(), scopes, days }) } else { Err(faults) }
     }
 }
 
@@ -110,7 +107,7 @@ impl Authz {
             name: wish.name,
             scopes: wish.scopes,
             created_at: now,
-            expires_at: wish.days.map(|days| now + i64::from(days) * DAY_MS),
+            expires_at: now + i64::from(wish.days) * DAY_MS,
             last_used_at: None,
         };
         let entry =
@@ -171,8 +168,8 @@ impl Authz {
             self.store.touch_api_key(key.key_id, now).await?;
         }
         let issued_at = now.div_euclid(1000);
-        let key_expires_at = key.expires_at.map(|at| at.div_euclid(1000));
-        let expires_at = (issued_at + TOKEN_LIFETIME_SECS).min(key_expires_at.unwrap_or(i64::MAX));
+        let key_expires_at = key.expires_at.div_euclid(1000);
+        let expires_at = (issued_at + TOKEN_LIFETIME_SECS).min(key_expires_at);
         // An assertion names what it hangs on as `sid`, whatever that is.
         let root = (SessionId::from(key.key_id), Some(key.scopes.as_slice()));
         let assertion = self.keys.assertion(&user, request.instance_id, root, (issued_at, expires_at))?;
@@ -184,7 +181,7 @@ impl Authz {
             assertion: Secret::new(assertion).into(),
             issued_at,
             expires_at,
-            key_expires_at,
+            key_expires_at: Some(key_expires_at),
         }))
     }
 }
@@ -194,7 +191,7 @@ mod tests {
     use super::*;
     use control_api::ids::UserId;
 
-    fn key(expires_at: Option<i64>, last_used_at: Option<i64>) -> StoredKey {
+    fn key(expires_at: i64, last_used_at: Option<i64>) -> StoredKey {
         StoredKey {
             key_id: ApiKeyId::generate(),
             user_id: UserId::generate(),
@@ -208,11 +205,12 @@ mod tests {
 
     #[test]
     fn a_key_ends_with_its_time_and_when_nobody_uses_it() {
-        assert_eq!(key(None, None).state(UNUSED_MS - 1), ApiKeyState::Active);
-        assert_eq!(key(None, None).state(UNUSED_MS), ApiKeyState::Unused);
-        assert_eq!(key(None, Some(1)).state(UNUSED_MS), ApiKeyState::Active);
-        assert_eq!(key(Some(1000), Some(999)).state(999), ApiKeyState::Active);
-        assert_eq!(key(Some(1000), Some(999)).state(1000), ApiKeyState::Expired);
+        let year = 365 * DAY_MS;
+        assert_eq!(key(year, None).state(UNUSED_MS - 1), ApiKeyState::Active);
+        assert_eq!(key(year, None).state(UNUSED_MS), ApiKeyState::Unused);
+        assert_eq!(key(year, Some(1)).state(UNUSED_MS), ApiKeyState::Active);
+        assert_eq!(key(1000, Some(999)).state(999), ApiKeyState::Active);
+        assert_eq!(key(1000, Some(999)).state(1000), ApiKeyState::Expired);
     }
 
     #[test]
@@ -234,6 +232,8 @@ mod tests {
         };
         let good = wish("  nightly backup ", &["instance:read", "instance:read"], Some(365)).expect("good");
         assert_eq!((good.name.as_str(), good.scopes.len()), ("nightly backup", 1));
+        assert_eq!(good.days, 365);
+        assert_eq!(wish("x", &["instance"], None).expect("good").days, USUAL_API_KEY_DAYS);
         let faults = wish(" ", &[], Some(0)).err().expect("faults");
         for field in ["name", "scopes", "expires_in_days"] {
             assert!(format!("{faults:?}").contains(field), "{field}");

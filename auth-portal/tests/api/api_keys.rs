@@ -49,17 +49,28 @@ async fn a_key_is_made_by_a_form_and_shown_once() {
 }
 
 #[tokio::test]
-async fn a_key_can_have_no_end_and_needs_no_instance() {
+async fn a_key_has_an_end_of_a_year_at_most_and_needs_no_instance() {
     let app = TestApp::start().await;
     app.fakes.person("alice", SID);
     let mut browser = app.browser_with(SID);
-    browser.get("/account").await;
-    let fields = [("name", "x"), ("scopes", "instance"), ("expires_in_days", "never")];
+    let page = browser.get("/account").await;
+    for days in ["30", "90", "180", "365"] {
+        page.shows(&format!("<option value=\"{days}\""));
+    }
+    assert_eq!(page.body.matches("<option").count(), 4);
+    for other in ["never", "", "0", "366", "91"] {
+        let fields = [("name", "x"), ("scopes", "instance"), ("expires_in_days", other)];
+        let page = browser.post("/account/keys", &fields).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{other:?}");
+        page.shows("id=\"expires_in_days-fault\"");
+    }
+    assert!(app.fakes.calls("/portal/api-keys").is_empty());
+    let fields = [("name", "x"), ("scopes", "instance"), ("expires_in_days", "180")];
     let page = browser.post("/account/keys", &fields).await;
     page.shows(KEY);
     page.hides("curl");
-    assert!(app.fakes.calls("/portal/api-keys")[0].get("expires_in_days").is_none());
-    browser.get("/account").await.shows("Never</td>");
+    assert_eq!(app.fakes.calls("/portal/api-keys")[0]["expires_in_days"], 180);
+    browser.get("/account").await.shows("20 May 2027");
 }
 
 #[tokio::test]
@@ -113,8 +124,8 @@ async fn the_list_tells_what_each_key_may_and_how_it_is() {
     app.fakes.change_keys(SID, |keys| {
         let key = |name: &str| keys.iter().position(|key| key.name == name).expect("there");
         let (soon, over, idle, reader) = (key("soon"), key("over"), key("idle"), key("reader"));
-        keys[soon].expires_at = Some(at("2026-11-25T12:00:00Z"));
-        keys[over].expires_at = Some(at("2026-11-20T12:00:00Z"));
+        keys[soon].expires_at = at("2026-11-25T12:00:00Z");
+        keys[over].expires_at = at("2026-11-20T12:00:00Z");
         keys[over].state = ApiKeyState::Expired;
         keys[idle].state = ApiKeyState::Unused;
         keys[reader].scopes = vec![ApiKeyScope::InstanceRead];

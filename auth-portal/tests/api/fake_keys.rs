@@ -23,7 +23,7 @@ pub(super) fn routes() -> Router<Fakes> {
 }
 
 impl Fakes {
-    /// A key of a session's account that works and has no end.
+    /// A key of a session's account that works and ends next year.
     pub(crate) fn api_key(&self, session: &str, name: &str) -> ApiKeyView {
         let view = ApiKeyView {
             key_id: ApiKeyId::generate(),
@@ -32,7 +32,7 @@ impl Fakes {
             state: ApiKeyState::Active,
             created_at: at("2026-11-18T11:00:00Z"),
             last_used_at: None,
-            expires_at: None,
+            expires_at: at("2027-06-01T12:00:00Z"),
         };
         self.change_keys(session, |keys| keys.insert(0, view.clone()));
         view
@@ -58,8 +58,8 @@ async fn create(
     }
     let mut view = fakes.api_key(session, &body.name);
     view.scopes = body.scopes.iter().map(|scope| scope.parse().expect("a scope")).collect();
-    let span = body.expires_in_days.map(|days| jiff::SignedDuration::from_hours(i64::from(days) * 24));
-    view.expires_at = span.map(|span| at(NOW) + span);
+    let days = i64::from(body.expires_in_days.expect("days"));
+    view.expires_at = at(NOW) + jiff::SignedDuration::from_hours(days * 24);
     view.created_at = at(NOW);
     fakes.change_keys(session, |keys| keys[0] = view.clone());
     let key = WireSecret::from("bvr_dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");

@@ -18,7 +18,7 @@ pub(crate) struct StoredKey {
     pub(crate) name: String,
     pub(crate) scopes: Vec<ApiKeyScope>,
     pub(crate) created_at: i64,
-    pub(crate) expires_at: Option<i64>,
+    pub(crate) expires_at: i64,
     pub(crate) last_used_at: Option<i64>,
 }
 
@@ -71,8 +71,8 @@ impl Store {
     pub(crate) async fn api_keys_of(&self, owner: UserId) -> Result<Vec<StoredKey>, sqlx::Error> {
         let user_id = owner.to_string();
         let rows = sqlx::query!(
-            "SELECT key_id, name, scopes, created_at, expires_at, last_used_at FROM api_keys
-             WHERE user_id = ? AND revoked_at IS NULL ORDER BY created_at DESC, key_id DESC",
+            r#"SELECT key_id, name, scopes, created_at, expires_at AS "expires_at!", last_used_at FROM api_keys
+             WHERE user_id = ? AND revoked_at IS NULL ORDER BY created_at DESC, key_id DESC"#,
             user_id
         )
         .fetch_all(self.db.reader())
@@ -99,10 +99,10 @@ impl Store {
     ) -> Result<Option<(StoredKey, UserView)>, sqlx::Error> {
         let hash = hash.as_slice();
         let row = sqlx::query!(
-            "SELECT k.key_id, k.user_id, k.name, k.scopes, k.created_at, k.expires_at, k.last_used_at,
-                    a.username, a.email
+            r#"SELECT k.key_id, k.user_id, k.name, k.scopes, k.created_at, k.expires_at AS "expires_at!",
+                    k.last_used_at, a.username, a.email
              FROM api_keys k JOIN accounts a ON a.user_id = k.user_id
-             WHERE k.secret_hash = ? AND k.revoked_at IS NULL AND a.state = 'active'",
+             WHERE k.secret_hash = ? AND k.revoked_at IS NULL AND a.state = 'active'"#,
             hash
         )
         .fetch_optional(self.db.reader())

@@ -21,8 +21,10 @@ const RANDOM_CHARS: usize = 43;
 pub const MAX_API_KEYS: usize = 20;
 /// Longest name of a key, in characters.
 pub const MAX_API_KEY_NAME: usize = 50;
-/// Longest life of a key that expires, in days.
+/// Longest life of a key, in days.
 pub const MAX_API_KEY_DAYS: u32 = 365;
+/// Life of a key where nothing is said, in days.
+pub const USUAL_API_KEY_DAYS: u32 = 90;
 
 /// Whether a text can be a key at all: nobody needs to be asked about one that cannot.
 #[must_use]
@@ -97,7 +99,7 @@ pub struct CreateApiKeyRequest {
     pub name: String,
     /// At least one of `instance` and `instance:read`.
     pub scopes: Vec<String>,
-    /// Days until it expires, 1 to 365; never where absent.
+    /// Days until it expires, 1 to 365; 90 where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in_days: Option<u32>,
     /// The caller's address, for the audit log.
@@ -141,9 +143,8 @@ pub struct ApiKeyView {
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_used_at: Option<Timestamp>,
     /// When it expires.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub expires_at: Option<Timestamp>,
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Timestamp,
 }
 
 /// Body of `POST /portal/api-keys/revoke`: answers 204, also for a key that was revoked before; 404 for one

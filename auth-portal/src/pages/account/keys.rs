@@ -8,7 +8,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
 use control_api::api_keys::{
     ApiKeyScope, ApiKeyState, ApiKeyView, CreateApiKeyAnswer, CreateApiKeyRequest, MAX_API_KEYS,
-    RevokeApiKeyRequest,
+    RevokeApiKeyRequest, USUAL_API_KEY_DAYS,
 };
 use control_api::authz::SessionRequest;
 use control_api::client::ApiError;
@@ -26,9 +26,8 @@ use crate::text::{ApiKeyTexts, EN, fill};
 use crate::upstream::{field_faults, own_instance};
 use crate::view::{FormFaults, PageResult, Shell, page};
 
-/// What can be chosen as the end of a key, in days; the second is the default. Then there is "never".
-const DAYS: [u32; 3] = [30, 90, 365];
-const NEVER: &str = "never";
+/// What can be chosen as the end of a key, in days.
+const DAYS: [u32; 4] = [30, 90, 180, 365];
 /// A key that ends sooner than this is marked.
 const SOON_SECS: i64 = 7 * 24 * 60 * 60;
 
@@ -50,7 +49,7 @@ pub(super) struct Row {
     pub(super) scope: &'static str,
     pub(super) created: Moment,
     pub(super) used: Option<Moment>,
-    pub(super) ends: Option<Moment>,
+    pub(super) ends: Moment,
     /// The tone and words of a mark, where it does not simply work.
     pub(super) mark: Option<(&'static str, &'static str)>,
     /// The words on its button for those who do not see the row.
@@ -78,7 +77,7 @@ impl Default for KeyForm {
         Self {
             name: String::new(),
             scope: ApiKeyScope::Instance.to_string(),
-            expiry: DAYS[1].to_string(),
+            expiry: USUAL_API_KEY_DAYS.to_string(),
             faults: FormFaults::default(),
         }
     }
@@ -95,13 +94,10 @@ impl KeyForm {
         }
     }
 
-    /// The days of the choice; nothing for never. Anything else is none of the choices.
-    fn days(&self) -> Result<Option<u32>, FormFaults> {
-        if self.expiry == NEVER {
-            return Ok(None);
-        }
+    /// The days of the choice. Anything else is none of the choices.
+    fn days(&self) -> Result<u32, FormFaults> {
         let days = self.expiry.parse().ok().filter(|days| DAYS.contains(days));
-        days.map(Some).ok_or_else(|| FormFaults::field("expires_in_days", EN.api_keys.expiry_choose))
+        days.ok_or_else(|| FormFaults::field("expires_in_days", EN.api_keys.expiry_choose))
     }
 
     fn scope(&self) -> Result<ApiKeyScope, FormFaults> {
@@ -126,8 +122,7 @@ impl Section {
             let title = if days == "365" { t.in_a_year.to_owned() } else { fill(t.in_days, &[("n", &days)]) };
             choice(&form.expiry, &days, &title, "")
         };
-        let mut expiries: Vec<_> = DAYS.into_iter().map(in_days).collect();
-        expiries.push(choice(&form.expiry, NEVER, t.never, ""));
+        let expiries = DAYS.into_iter().map(in_days).collect();
         Self { rows, full, form, scopes, expiries }
     }
 }
@@ -138,7 +133,7 @@ fn choice(chosen: &str, value: &str, title: &str, text: &'static str) -> Choice 
 
 fn row(key: &ApiKeyView, now: Timestamp) -> Row {
     let t = &EN.api_keys;
-    let ends_soon = key.expires_at.is_some_and(|at| at.as_second() - now.as_second() < SOON_SECS);
+    let ends_soon = key.expires_at.as_second() - now.as_second() < SOON_SECS;
     let mark = match key.state {
         ApiKeyState::Expired => Some(("bad", t.expired)),
         ApiKeyState::Unused => Some(("bad", t.unused)),
@@ -153,7 +148,7 @@ fn row(key: &ApiKeyView, now: Timestamp) -> Row {
         scope: if may_all { t.scope_all } else { t.scope_read },
         created: moment(key.created_at, now),
         used: key.last_used_at.map(|at| moment(at, now)),
-        ends: key.expires_at.map(|at| if is_over { moment(at, now) } else { coming(at, now) }),
+        ends: if is_over { moment(key.expires_at, now) } else { coming(key.expires_at, now) },
         mark,
         revoke: fill(t.revoke_which, &[("name", &key.name)]),
     }
@@ -188,7 +183,7 @@ pub(super) async fn create(
         session: session.secret.clone(),
         name: typed.name.clone(),
         scopes: vec![scope.to_string()],
-        expires_in_days: days,
+        expires_in_days: Some(days),
         client_addr: Some(portal.config.trusted_proxies.client(peer, &headers)),
     };
     match portal.authz.create_api_key(&request).await {
