@@ -24,3 +24,11 @@ UPDATE api_keys SET expires_at = created_at + 31536000000 WHERE expires_at IS NU
 CREATE INDEX login_delays_by_time ON login_delays (last_failure_at);
 CREATE INDEX known_addresses_by_time ON known_addresses (last_at);
 CREATE INDEX revocations_by_time ON revocations (at);
+
+-- The tries that a network has left, by a hash of what is tried and the network: when all are back. Rows whose
+-- time is over say nothing and are removed.
+CREATE TABLE address_delays (
+    key     BLOB    NOT NULL PRIMARY KEY,
+    full_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX address_delays_by_time ON address_delays (full_at);

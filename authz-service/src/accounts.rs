@@ -13,7 +13,7 @@ use control_api::wire::WireSecret;
 use service_kit::secret::{Secret, random_bytes, sha256};
 
 use crate::authz::Authz;
-use crate::delays::{self, Try};
+use crate::delays::{self, Bucket, Try};
 use crate::error::{Error, Faults};
 use crate::password::hashing::Verdict;
 use crate::password::policy;
@@ -44,7 +44,9 @@ impl Authz {
             return Err(Error::RegistrationClosed);
         }
         let user = self.parse_registration(request, mode).await?;
-        self.throttle(Try::Register, request.client_addr)?;
+        if let Some(bucket) = self.bucket(Try::Register, request.client_addr) {
+            too_soon(self.store.take_try(&bucket, self.now()).await?)?;
+        }
         let password_hash = self.hasher.hash(secret(&request.password)).await?;
         let now = self.now();
         let user_id = UserId::generate();
@@ -115,27 +117,20 @@ impl Authz {
         }
     }
 
-    pub(crate) fn throttle(&self, what: Try, address: Option<IpAddr>) -> Result<(), Error> {
-        match address {
-            Some(address) => {
-                self.addresses.take(what, &delays::network(address)).map_err(Error::TooManyTries)
-            }
-            None => Ok(()),
-        }
+    /// The tries of a caller's network; of none where the caller named no address.
+    pub(crate) fn bucket(&self, what: Try, address: Option<IpAddr>) -> Option<Bucket> {
+        address.map(|address| Bucket::of(what, address, self.config.login_burst))
     }
 
     /// `POST /portal/login`.
     pub(crate) async fn login(&self, request: &LoginAccountRequest) -> Result<LoginAccountAnswer, Error> {
         let address = request.client_addr;
-        self.throttle(Try::Login, address)?;
         let network = address.map(delays::network);
         let login = request.login.trim().to_lowercase();
         let account = self.store.account_by_login(&login).await?;
         let key = self.delay_key(account.as_ref(), &login, network.as_deref()).await?;
-        if let Some(wait) = self.store.reserve_try(&key, self.now()).await? {
-            let wait = std::time::Duration::from_millis(u64::try_from(wait).unwrap_or(0));
-            return Err(Error::TooManyTries(wait));
-        }
+        let bucket = self.bucket(Try::Login, address);
+        too_soon(self.store.reserve_try(&key, bucket.as_ref(), self.now()).await?)?;
         let stored = account.as_ref().map(|account| account.password_hash.clone());
         let verdict = match self.hasher.verify(secret(&request.password), stored).await {
             Ok(verdict) => verdict,
@@ -180,10 +175,11 @@ impl Authz {
     ) -> Result<LoginAccountAnswer, Error> {
         let address = request.client_addr;
         let network = address.map(delays::network);
-        if let Some(network) = &network {
-            self.addresses.give_back(Try::Login, network);
-        }
+        let bucket = self.bucket(Try::Login, address);
         if account.state == AccountState::PendingApproval {
+            if let Some(bucket) = &bucket {
+                self.store.give_back_try(bucket).await?;
+            }
             return Err(Error::ApprovalPending);
         }
         let now = self.now();
@@ -193,7 +189,7 @@ impl Authz {
         let audit = audit::entry(now, &account.user_id, "login", &session.sid, address);
         let clear_delays = vec![delays::key(login, None), delays::key(login, network.as_deref())];
         let password_version = account.password_version;
-        let sign_in = SignIn { session, password_version, rehashed, clear_delays, network, audit };
+        let sign_in = SignIn { session, password_version, rehashed, bucket, clear_delays, network, audit };
         if !self.store.sign_in(sign_in).await? {
             // The password was changed while this one was checked.
             return Err(Error::BadCredentials);
@@ -265,6 +261,13 @@ impl Authz {
         tracing::info!(%user_id, role = role.as_str(), "the operator set the role of an account");
         Ok(())
     }
+}
+
+/// The refusal of a try that has to wait so many milliseconds.
+pub(crate) fn too_soon(wait_ms: Option<i64>) -> Result<(), Error> {
+    wait_ms.map_or(Ok(()), |wait| {
+        Err(Error::TooManyTries(std::time::Duration::from_millis(u64::try_from(wait).unwrap_or(0))))
+    })
 }
 
 /// A refusal of the store's as the caller sees it.

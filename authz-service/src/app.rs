@@ -21,7 +21,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authz::{Authz, Shared};
 use crate::config::Config;
-use crate::delays::AddressThrottle;
 use crate::keys::Keys;
 use crate::password::hashing::Hasher;
 use crate::store::Store;
@@ -111,7 +110,6 @@ pub(crate) async fn open(
     let last = store.last_revocation().await.map_err(|e| other(e.to_string()))?;
     Ok(Arc::new(Authz {
         hasher: Hasher::new(config.hashing).map_err(other)?,
-        addresses: AddressThrottle::new(config.login_burst, clock.clone()),
         keys,
         store,
         clock,

@@ -9,7 +9,6 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::delays::AddressThrottle;
 use crate::keys::Keys;
 use crate::password::hashing::Hasher;
 use crate::store::Store;
@@ -21,7 +20,6 @@ pub(crate) struct Authz {
     pub(crate) clock: Clock,
     pub(crate) keys: Keys,
     pub(crate) hasher: Hasher,
-    pub(crate) addresses: AddressThrottle,
     pub(crate) health: Health,
     /// The number of the newest revocation.
     pub(crate) revoked: watch::Sender<i64>,

@@ -1,20 +1,14 @@
-//! How long failed sign-ins have to wait. Per address a bucket in memory: so many tries at once, then one in
-//! 20 s. Per account a delay that grows with each failure and never becomes a lock: at most a minute, and
-//! from a network where the person has signed in before, strangers' failures do not count. Pure, but for the
-//! map of buckets.
+//! How long failed sign-ins have to wait. Per address a bucket: so many tries at once, then one in 20 s. Per
+//! account a delay that grows with each failure and never becomes a lock: at most a minute, and from a network
+//! where the person has signed in before, strangers' failures do not count. Both are stored, so that a restart
+//! gives nobody new tries. Pure.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use service_kit::clock::Clock;
 use service_kit::secret::sha256;
 
 /// One try returns to an address's bucket in this time: 0.05 a second.
-const INTERVAL_MS: i64 = 20_000;
-/// Buckets that are full again are dropped when there are more than this.
-const MAX_BUCKETS: usize = 50_000;
+pub(crate) const INTERVAL_MS: i64 = 20_000;
 /// Failures of an account without delay.
 const FREE_FAILURES: i64 = 5;
 /// The longest delay of an account.
@@ -65,54 +59,45 @@ pub(crate) fn network(address: IpAddr) -> String {
 }
 
 /// What is being tried; each has buckets of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Try {
     Login,
     Register,
 }
 
-/// Buckets per network (the generic cell rate algorithm: one number a bucket, the time at which it is full).
-pub(crate) struct AddressThrottle {
-    burst: i64,
-    clock: Clock,
-    full_at: Mutex<HashMap<(Try, String), i64>>,
+/// The bucket of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bucket {
+    /// What it is stored by.
+    pub(crate) key: [u8; 32],
+    /// Tries when it is full.
+    pub(crate) burst: u32,
 }
 
-impl AddressThrottle {
-    pub(crate) fn new(burst: u32, clock: Clock) -> Self {
-        Self { burst: i64::from(burst), clock, full_at: Mutex::default() }
+impl Bucket {
+    /// Of the caller's network.
+    pub(crate) fn of(what: Try, address: IpAddr, burst: u32) -> Self {
+        let what = match what {
+            Try::Login => "login",
+            Try::Register => "register",
+        };
+        Self { key: sha256(format!("{what}\n{}", network(address)).as_bytes()), burst }
     }
 
-    /// Takes one try, or says how long to wait.
-    pub(crate) fn take(&self, what: Try, network: &str) -> Result<(), Duration> {
-        let now = self.clock.now_ms();
-        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if full_at.len() >= MAX_BUCKETS {
-            full_at.retain(|_, at| *at > now);
-        }
-        let at = full_at.entry((what, network.to_owned())).or_insert(now);
-        let missing = (*at).max(now) - now;
-        let wait = missing - (self.burst - 1) * INTERVAL_MS;
-        if wait > 0 {
-            return Err(Duration::from_millis(u64::try_from(wait).unwrap_or(0)));
-        }
-        *at = now + missing + INTERVAL_MS;
-        Ok(())
-    }
-
-    /// Gives a try back: it succeeded.
-    pub(crate) fn give_back(&self, what: Try, network: &str) {
-        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = full_at.get_mut(&(what, network.to_owned())) {
-            *at -= INTERVAL_MS;
-        }
+    /// Takes one try: answers when the bucket is full again (the generic cell rate algorithm: one number a
+    /// bucket), or how long the try has to wait, in milliseconds.
+    pub(crate) fn take(self, full_at: i64, now: i64) -> Result<i64, i64> {
+        let burst = i64::from(self.burst);
+        // A clock that was set back must not make the wait longer than an empty bucket does.
+        let missing = (full_at - now).clamp(0, burst * INTERVAL_MS);
+        let wait = missing - (burst - 1) * INTERVAL_MS;
+        if wait > 0 { Err(wait) } else { Ok(now + missing + INTERVAL_MS) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use service_kit::clock::from_millis;
 
     #[test]
     fn an_accounts_delay_grows_and_never_locks() {
@@ -129,19 +114,21 @@ mod tests {
 
     #[test]
     fn an_address_has_a_burst_and_then_one_try_in_20_s() {
-        let clock = Clock::manual(from_millis(0));
-        let throttle = AddressThrottle::new(5, clock.clone());
+        let bucket = |what, address: &str| Bucket::of(what, address.parse().expect("an address"), 5);
+        let first = bucket(Try::Login, "192.0.2.1");
+        let mut full_at = 0;
         for _ in 0..5 {
-            assert_eq!(throttle.take(Try::Login, "192.0.2.1"), Ok(()));
+            full_at = first.take(full_at, 1000).expect("a try");
         }
-        assert_eq!(throttle.take(Try::Login, "192.0.2.1"), Err(Duration::from_secs(20)));
-        assert_eq!(throttle.take(Try::Login, "192.0.2.2"), Ok(()));
-        assert_eq!(throttle.take(Try::Register, "192.0.2.1"), Ok(()));
-        clock.advance(Duration::from_secs(20));
-        assert_eq!(throttle.take(Try::Login, "192.0.2.1"), Ok(()));
-        assert!(throttle.take(Try::Login, "192.0.2.1").is_err());
-        throttle.give_back(Try::Login, "192.0.2.1");
-        assert_eq!(throttle.take(Try::Login, "192.0.2.1"), Ok(()));
+        assert_eq!(first.take(full_at, 1000), Err(INTERVAL_MS));
+        assert_eq!(first.take(full_at, 1000 + INTERVAL_MS - 1), Err(1));
+        full_at = first.take(full_at, 1000 + INTERVAL_MS).expect("a try");
+        assert!(first.take(full_at, 1000 + INTERVAL_MS).is_err());
+        // Given back.
+        assert!(first.take(full_at - INTERVAL_MS, 1000 + INTERVAL_MS).is_ok());
+        assert_eq!(first.take(full_at, -86_400_000), Err(INTERVAL_MS), "a clock that went back");
+        assert_ne!(first.key, bucket(Try::Login, "192.0.2.2").key);
+        assert_ne!(first.key, bucket(Try::Register, "192.0.2.1").key);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use control_api::sessions::{ChangePasswordAnswer, ChangePasswordRequest};
 
-use crate::accounts::secret;
+use crate::accounts::{secret, too_soon};
 use crate::authz::Authz;
 use crate::delays::{self, Try};
 use crate::error::{Error, Faults};
@@ -28,14 +28,10 @@ impl Authz {
         self.judge_new_password(&session, request)?;
         let stored = self.store.password_of(session.user_id).await?.ok_or(Error::SessionEnded)?;
         let (user, address) = (session.user_id, request.client_addr);
-        self.throttle(Try::Login, address)?;
         // Counted apart from sign-ins, so that whoever fails here slows nobody's sign-in, and the other way round.
         let key = delays::key(&format!("password of {user}"), None);
-        if let Some(wait) = self.store.reserve_try(&key, self.now()).await? {
-            return Err(Error::TooManyTries(std::time::Duration::from_millis(
-                u64::try_from(wait).unwrap_or(0),
-            )));
-        }
+        let bucket = self.bucket(Try::Login, address);
+        too_soon(self.store.reserve_try(&key, bucket.as_ref(), self.now()).await?)?;
         let hashed = self.verified(request, stored.hash).await;
         let hash = match hashed {
             Ok(Some(hash)) => hash,
@@ -53,13 +49,11 @@ impl Authz {
         let (renewed, session_secret) = sessions::renew(&session, now);
         let (remember, ends_at) = (renewed.remember, renewed.ends_at);
         let audit = audit::entry(now, &user, "password-change", &renewed.sid, address);
-        let change = NewPassword { hash, version: stored.version, before: session.sid, renewed, key, audit };
+        let change =
+            NewPassword { hash, version: stored.version, before: session.sid, renewed, bucket, key, audit };
         // Nothing was written where another change, or the end of the session, came first.
         let seq = self.store.change_password(change).await?.ok_or(Error::SessionEnded)?;
         self.announce_revocation(seq);
-        if let Some(address) = address {
-            self.addresses.give_back(Try::Login, &delays::network(address));
-        }
         let cookie_max_age_s = sessions::cookie_secs(remember, ends_at, now);
         Ok(ChangePasswordAnswer { session: session_secret.into(), cookie_max_age_s })
     }

@@ -6,6 +6,7 @@ use super::Store;
 use super::audit::Entry;
 use super::revocations::{self, Kind};
 use super::sessions::NewSession;
+use crate::delays::Bucket;
 
 /// A password as it is stored.
 pub(crate) struct StoredPassword {
@@ -22,6 +23,8 @@ pub(crate) struct NewPassword<'a> {
     pub(crate) before: SessionId,
     /// What takes its place.
     pub(crate) renewed: NewSession,
+    /// The network's tries, of which one is given back.
+    pub(crate) bucket: Option<Bucket>,
     /// The failures that the success clears.
     pub(crate) key: [u8; 32],
     pub(crate) audit: Entry<'a>,
@@ -62,6 +65,9 @@ impl Store {
         sqlx::query!("DELETE FROM sessions WHERE sid = ?", before).execute(&mut *tx).await?;
         let seq = revocations::insert(&mut tx, Kind::Session, &before, now).await?;
         super::sessions::insert(&mut tx, &change.renewed).await?;
+        if let Some(bucket) = &change.bucket {
+            super::delays::give_back(&mut tx, bucket).await?;
+        }
         super::delays::clear(&mut tx, &change.key).await?;
         super::audit::insert(&mut tx, &change.audit).await?;
         tx.commit().await?;

@@ -8,6 +8,7 @@ use sqlx::SqliteConnection;
 use super::audit::Entry;
 use super::revocations::{self, Kind};
 use super::{Store, parsed};
+use crate::delays::Bucket;
 
 /// A session about to be written.
 #[derive(Clone, Debug)]
@@ -66,6 +67,8 @@ pub(crate) struct SignIn<'a> {
     pub(crate) password_version: i64,
     /// The password's hash with the parameters of today.
     pub(crate) rehashed: Option<String>,
+    /// The network's tries, of which one is given back.
+    pub(crate) bucket: Option<Bucket>,
     /// Failure counters that the success clears.
     pub(crate) clear_delays: Vec<[u8; 32]>,
     /// Where the person is, if that is known.
@@ -85,6 +88,9 @@ impl Store {
         insert(&mut tx, &sign_in.session).await?;
         if let Some(hash) = &sign_in.rehashed {
             super::accounts::set_password_hash(&mut tx, user_id, hash).await?;
+        }
+        if let Some(bucket) = &sign_in.bucket {
+            super::delays::give_back(&mut tx, bucket).await?;
         }
         for key in &sign_in.clear_delays {
             super::delays::clear(&mut tx, key).await?;

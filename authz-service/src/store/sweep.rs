@@ -37,6 +37,7 @@ impl Store {
             invites(&mut tx, now - INVITE_MS).await?,
             login_delays(&mut tx, now - FORGET_AFTER_MS).await?,
             known_addresses(&mut tx, now - NETWORK_MS).await?,
+            address_delays(&mut tx, now).await?,
             super::api_keys::sweep(&mut tx, now - API_KEY_MS, BATCH).await?,
         ];
         tx.commit().await?;
@@ -130,6 +131,18 @@ async fn known_addresses(conn: &mut SqliteConnection, before: i64) -> Result<u64
     Ok(done.rows_affected())
 }
 
+async fn address_delays(conn: &mut SqliteConnection, before: i64) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!(
+        "DELETE FROM address_delays WHERE rowid IN
+            (SELECT rowid FROM address_delays WHERE full_at <= ? LIMIT ?)",
+        before,
+        BATCH
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,6 +194,7 @@ mod tests {
             ("revocations", "at <= 1"),
             ("login_delays", "last_failure_at <= 1"),
             ("known_addresses", "last_at <= 1"),
+            ("address_delays", "full_at <= 1"),
         ] {
             let sql = format!("EXPLAIN QUERY PLAN SELECT rowid FROM {table} WHERE {condition} LIMIT 500");
             let plan: Vec<(i64, i64, i64, String)> =

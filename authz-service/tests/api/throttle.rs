@@ -33,6 +33,41 @@ async fn an_address_has_its_burst_and_then_one_try_in_20_s() {
 }
 
 #[tokio::test]
+async fn an_addresss_tries_do_not_come_back_with_a_restart() {
+    let app = TestApp::start_with(|config| config.login_burst = 2).await;
+    let from = |username: &str| {
+        let mut body = registration(username);
+        body["client_addr"] = json!("192.0.2.1");
+        body
+    };
+    for name in ["alice", "bob"] {
+        app.post("/portal/register", &from(name)).await.expect(201);
+        login_from(&app, &format!("nobody-{name}"), "wrong", "192.0.2.1").await.expect(401);
+    }
+    let app = app.restart().await;
+    app.post("/portal/register", &from("carol")).await.expect(429);
+    assert_eq!(
+        login_from(&app, "carol", "wrong", "192.0.2.1").await.expect(429).headers["retry-after"],
+        "20"
+    );
+    login_from(&app, "carol", "wrong", "192.0.2.2").await.expect(401);
+    app.clock.advance(Duration::from_secs(20));
+    app.post("/portal/register", &from("carol")).await.expect(201);
+    login_from(&app, "carol", "wrong", "192.0.2.1").await.expect(401);
+}
+
+#[tokio::test]
+async fn many_tries_at_once_of_one_address_do_not_all_pass() {
+    let app = TestApp::start_with(|config| config.login_burst = 3).await;
+    let tries = (0..20).map(|n| {
+        let app = &app;
+        async move { login_from(app, &format!("nobody{n}"), "wrong", "192.0.2.1").await.status }
+    });
+    let statuses = futures_util::future::join_all(tries).await;
+    assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 3, "{statuses:?}");
+}
+
+#[tokio::test]
 async fn registering_is_throttled_but_mending_a_form_is_not() {
     let app = TestApp::start_with(|config| config.login_burst = 1).await;
     let from = |username: &str, password: &str| {
