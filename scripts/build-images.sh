@@ -7,7 +7,7 @@
 #   --binaries   builds the binaries and makes no image
 #
 # An image whose binary has not changed is left as it is. The tag is BEAVER_IMAGE_TAG of the env file (default
-# latest). CARGO_TARGET_DIR is honoured. Needs Docker, Rust and a C compiler: scripts/up.sh installs them.
+# latest). CARGO_TARGET_DIR is honoured. Needs Docker, Rust, a C compiler and make: scripts/up.sh installs them.
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"

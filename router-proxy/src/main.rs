@@ -10,6 +10,11 @@ use service_kit::clock::Clock;
 use service_kit::env::EnvReader;
 use service_kit::lifecycle::StartError;
 
+/// Gives back to the system what many connections needed for a while, which the C library's does not. What it does by
+/// itself is set where it is compiled: `.cargo/config.toml`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("healthcheck") {
         return router_proxy::healthcheck::run(service_kit::env::EnvReader::from_process());

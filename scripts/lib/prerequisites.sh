@@ -53,9 +53,11 @@ find_missing_runtime() {
   fi
 }
 
-# To build static binaries: a C compiler for SQLite and the cryptography, and the static C library.
+# To build static binaries: a C compiler for SQLite, the cryptography and the router's allocator, which needs make too,
+# and the static C library.
 find_missing_build() {
   want_command cc gcc libc6-dev
+  want_command make make
   if command -v cc >/dev/null && [[ ! -e $(cc -print-file-name=libc.a) ]]; then
     MISSING_PACKAGES+=(libc6-dev)
     MISSING_WORDS+=("the static C library (Debian package libc6-dev)")

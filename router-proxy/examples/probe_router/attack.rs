@@ -21,7 +21,7 @@ const PROMPT: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 3;
 /// Descriptors that may come and go on their own.
 const SPARE: usize = 20;
-/// Kilobytes more than after the idle connections that may stay.
+/// Kilobytes more than at rest that may stay.
 const MARGIN: u64 = 20 * 1024;
 
 /// What ordinary clients saw while somebody else was slow.
@@ -34,21 +34,39 @@ struct Meanwhile {
 pub(crate) async fn run(program: &Path, connections: usize, seconds: u64) -> bool {
     let router = router_with_bodies(program).await;
     let mut is_right = transfer::down(router.address, 1).await.is_ok();
-    let descriptors = router.descriptors();
-    println!("at rest: {} kB, {descriptors} descriptors", router.kilobytes("VmRSS"));
-    // More than once: the allocator keeps some of what it was ever given, and gives it again.
+    let rest = Held::by(&router);
+    println!("at rest: {rest}");
     for _ in 0..ROUNDS {
-        is_right &= idle(&router, connections, descriptors).await;
-        is_right &= settled(&router, descriptors).await;
+        is_right &= idle(&router, connections, rest.descriptors).await;
+        is_right &= settled(&router, &rest).await;
     }
-    let rest = router.kilobytes("VmRSS");
     for (name, args) in slow_kinds() {
         is_right &= slow(&router, name, &args, seconds).await;
-        is_right &= settled(&router, descriptors).await;
+        is_right &= settled(&router, &rest).await;
     }
-    let after = router.kilobytes("VmRSS");
-    println!("memory: {rest} kB after the idle connections, {after} kB after all of it");
-    is_right && after < rest + MARGIN
+    is_right
+}
+
+/// What the router holds.
+struct Held {
+    kilobytes: u64,
+    descriptors: usize,
+}
+
+impl Held {
+    fn by(router: &RouterProcess) -> Self {
+        Self { kilobytes: router.kilobytes("VmRSS"), descriptors: router.descriptors() }
+    }
+
+    fn is_like(&self, rest: &Self) -> bool {
+        self.descriptors <= rest.descriptors + SPARE && self.kilobytes <= rest.kilobytes + MARGIN
+    }
+}
+
+impl std::fmt::Display for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} kB, {} descriptors", self.kilobytes, self.descriptors)
+    }
 }
 
 /// That many connections, each with one request behind it.
@@ -140,13 +158,14 @@ impl Meanwhile {
     }
 }
 
-/// Waits until the descriptors are back.
-async fn settled(router: &RouterProcess, descriptors: usize) -> bool {
+/// Waits until descriptors and memory are back.
+async fn settled(router: &RouterProcess, rest: &Held) -> bool {
     let started = Instant::now();
-    while router.descriptors() > descriptors + SPARE && started.elapsed() < SETTLE {
+    let mut now = Held::by(router);
+    while !now.is_like(rest) && started.elapsed() < SETTLE {
         tokio::time::sleep(Duration::from_millis(100)).await;
+        now = Held::by(router);
     }
-    let (now, memory) = (router.descriptors(), router.kilobytes("VmRSS"));
-    println!("  back to {now} descriptors after {:.1} s, {memory} kB", started.elapsed().as_secs_f64());
-    now <= descriptors + SPARE
+    println!("  back to {now} after {:.1} s", started.elapsed().as_secs_f64());
+    now.is_like(rest)
 }
