@@ -109,6 +109,15 @@ fn sessions(fakes: &Fakes) {
 /// An administrator, and a ledger and a log for every instance.
 fn administration(fakes: &Fakes) {
     fakes.admin("alice", "scene-alice-0000");
+    for (action, target, name) in [
+        ("register", "bob", None),
+        ("make-admin", "01JDF3X5S8Q4M7R2V6T9W0YZAC", Some("alice")),
+        ("login-failed", "al\\u{202e}ice", None),
+        ("api-key-create", "01JDF3X5S8Q4M7R2V6T9W0YZAD", None),
+        ("audit-trim", "1000 entries", None),
+    ] {
+        fakes.audit_entry(action, target, name);
+    }
     let event = |seq, minute: i64, what: &str, cause: &str, evidence: Option<&str>, actor: &str| EventView {
         seq,
         at: at(NOW) - jiff::SignedDuration::from_mins(minute),

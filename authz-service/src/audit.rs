@@ -4,6 +4,8 @@
 use std::fmt::Display;
 use std::net::IpAddr;
 
+use control_api::audit::ACTIONS;
+
 use crate::store::audit::Entry;
 
 /// Longest text of a stranger's in an entry, in characters.
@@ -19,6 +21,7 @@ pub(crate) fn entry<'a>(
     target: &dyn Display,
     address: Option<IpAddr>,
 ) -> Entry<'a> {
+    debug_assert!(ACTIONS.contains(&action), "{action} is missing where administrators choose");
     Entry {
         at: now,
         actor: actor.to_string(),

@@ -24,6 +24,12 @@ pub(crate) async fn run(authz: Shared) -> Result<(), String> {
         if let Ok(Swept { rows: 1.., .. }) = swept {
             tracing::debug!(?swept, "expired rows were removed");
         }
+        // A batch at a time, with room for others in between.
+        match authz.trim_audit().await {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, "entries of the audit log were older than they are kept"),
+            Err(error) => tracing::warn!(%error, "the audit log could not be trimmed"),
+        }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = authz.stopping.cancelled() => return Ok(()),

@@ -46,6 +46,8 @@ pub struct Config {
     pub public_url: PublicUrl,
     /// Tries per address before the throttle begins.
     pub login_burst: u32,
+    /// Days for which the audit log keeps an entry; for ever where absent.
+    pub audit_days: Option<u32>,
     /// Cost of a password hash.
     pub hashing: HashParams,
 }
@@ -74,6 +76,7 @@ impl Config {
             password_min: env.parse_or("BEAVER_PASSWORD_MIN", PASSWORD_MIN),
             public_url,
             login_burst: env.parse_or("BEAVER_LOGIN_BURST", 5),
+            audit_days: audit_days(&mut env),
             hashing: HashParams::default(),
         };
         if !(PASSWORD_MIN_LOWEST..=crate::password::policy::MAX_CHARS).contains(&config.password_min) {
@@ -84,6 +87,16 @@ impl Config {
         }
         env.finish(config)
     }
+}
+
+/// 0 stands for ever: what is kept for less than a month answers nobody's question.
+fn audit_days(env: &mut EnvReader) -> Option<u32> {
+    const NAME: &str = "BEAVER_AUDIT_DAYS";
+    let days: u32 = env.parse_or(NAME, 365);
+    if days != 0 && !(30..=36_500).contains(&days) {
+        env.fault(NAME, "must be from 30 to 36500, or 0 to keep everything");
+    }
+    (days != 0).then_some(days)
 }
 
 fn origin(env: &mut EnvReader, name: &str, default: &str) -> Url {

@@ -7,6 +7,7 @@ mod accounts;
 mod api_keys;
 mod app;
 mod audit;
+mod audit_log;
 mod authz;
 mod cleanup;
 mod clients;

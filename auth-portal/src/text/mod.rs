@@ -7,6 +7,7 @@ mod group;
 mod account;
 mod admin;
 mod api_keys;
+mod audit;
 mod entry;
 mod failure;
 mod ledger;
@@ -17,6 +18,7 @@ mod security;
 pub(crate) use account::{Account, StateTexts};
 pub(crate) use admin::{Admin, Kinds};
 pub(crate) use api_keys::ApiKeyTexts;
+pub(crate) use audit::Audit;
 pub(crate) use entry::{Common, Landing, Login, Register};
 pub(crate) use failure::Failure;
 pub(crate) use ledger::{Ledger, Use};
@@ -43,6 +45,7 @@ pub(crate) struct Texts {
     pub(crate) ledger: Ledger,
     pub(crate) usage: Use,
     pub(crate) admin: Admin,
+    pub(crate) audit: Audit,
     pub(crate) kinds: Kinds,
 }
 
@@ -64,6 +67,7 @@ pub(crate) static EN: Texts = Texts {
     ledger: Ledger::EN,
     usage: Use::EN,
     admin: Admin::EN,
+    audit: Audit::EN,
     kinds: Kinds::EN,
 };
 

@@ -1,6 +1,8 @@
 //! Stand-ins for authz-service and deploy-control on ports of their own: they check the token, keep what they
 //! were asked, and answer from a state that the test (or the preview) sets.
 
+#[path = "fake_audit.rs"]
+mod fake_audit;
 #[path = "fake_keys.rs"]
 mod fake_keys;
 #[path = "fake_sessions.rs"]
@@ -17,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use control_api::api_keys::ApiKeyView;
+use control_api::audit::AuditEntryView;
 use control_api::authz::{
     HandoffAnswer, HandoffRequest, LoginAccountAnswer, LoginAccountRequest, OrderInstanceRequest, OrderState,
     PortalSettings, ProvisioningView, RegisterAccountAnswer, RegisterAccountRequest, RegistrationMode, Role,
@@ -72,6 +75,7 @@ pub(crate) struct World {
     pub(crate) api_keys: BTreeMap<String, Vec<ApiKeyView>>,
     /// Other sessions of the same account, by session.
     pub(crate) other_sessions: BTreeMap<String, Vec<SessionItem>>,
+    pub(crate) audit: Vec<AuditEntryView>,
     pub(crate) instances: BTreeMap<InstanceId, InstanceView>,
     pub(crate) operations: BTreeMap<OperationId, watch::Sender<OperationView>>,
     /// The reason ledger of every instance, newest first.
@@ -100,6 +104,7 @@ impl Default for World {
             sessions: BTreeMap::new(),
             api_keys: BTreeMap::new(),
             other_sessions: BTreeMap::new(),
+            audit: Vec::new(),
             instances: BTreeMap::new(),
             operations: BTreeMap::new(),
             events: Vec::new(),
@@ -130,6 +135,7 @@ impl Fakes {
             .route("/portal/logout", post(logout))
             .route("/portal/provisioning", post(order))
             .route("/portal/handoff", post(handoff))
+            .merge(fake_audit::routes())
             .merge(fake_keys::routes())
             .merge(fake_sessions::routes())
             .route("/health/ready", get(async || "ok"))

@@ -6,6 +6,7 @@ mod account;
 mod admin;
 mod api_keys;
 mod app;
+mod audit;
 mod authorize;
 mod csrf;
 mod failure;

@@ -2,6 +2,7 @@
 //! through [`service_kit::routes`], which remembers them, so that a test can hold them against the `OpenAPI` document.
 
 mod api_keys;
+mod audit;
 mod extract;
 mod instance_facing;
 mod internal;
@@ -40,7 +41,7 @@ fn every_route(authz: &Shared) -> Routes {
 
 /// What the portal may call.
 fn portal_routes() -> Routes {
-    portal::routes().merge(sessions::routes()).merge(api_keys::routes())
+    portal::routes().merge(sessions::routes()).merge(api_keys::routes()).merge(audit::routes())
 }
 
 /// Everything, for the main listener.

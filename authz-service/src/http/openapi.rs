@@ -7,7 +7,7 @@ use http::header;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use super::{api_keys, instance_facing, internal, portal, router_facing, sessions};
+use super::{api_keys, audit, instance_facing, internal, portal, router_facing, sessions};
 use crate::error::Error;
 
 /// A problem (RFC 9457), as `application/problem+json`.
@@ -57,6 +57,7 @@ pub(super) struct TokenForm {
         api_keys::create,
         api_keys::list,
         api_keys::revoke,
+        audit::read,
         internal::create_account,
         internal::accounts,
         internal::approve,

@@ -35,6 +35,11 @@ impl AuthzClient {
         Self(ApiClient::new(http, "authz-service", base, token))
     }
 
+    /// For the calls that stand beside their bodies.
+    pub(crate) fn api(&self) -> &ApiClient {
+        &self.0
+    }
+
     /// What the sign-up form has to say.
     pub async fn settings(&self) -> Result<PortalSettings, ApiError> {
         self.0.get("/portal/settings").await

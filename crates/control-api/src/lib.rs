@@ -2,6 +2,7 @@
 //! clients. No server framework and no database in here, so that every part can depend on it.
 
 pub mod api_keys;
+pub mod audit;
 pub mod authz;
 pub mod authz_client;
 pub mod claims;

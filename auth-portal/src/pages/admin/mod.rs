@@ -2,6 +2,8 @@
 //! these addresses, whatever the method; whoever is not signed in is sent to sign in and comes back.
 
 mod actions;
+mod audit;
+mod audit_file;
 mod instance;
 mod overview;
 
@@ -30,6 +32,8 @@ pub(super) struct Message {
 pub(crate) fn routes(portal: &Portal) -> Router<Portal> {
     Router::new()
         .route("/admin", get(overview::show))
+        .route("/admin/audit", get(audit::show))
+        .route("/admin/audit/export", get(audit::export))
         .route("/admin/isolation", post(actions::prove))
         .route("/admin/operations/{id}/cancel", post(actions::cancel))
         .route("/admin/instances/{id}", get(instance::show))
