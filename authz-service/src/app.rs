@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::keys::Keys;
 use crate::password::hashing::Hasher;
 use crate::store::Store;
-use crate::{cleanup, http, outbox};
+use crate::{cleanup, http, keys, outbox};
 
 const DATABASE_FILE: &str = "authz.db";
 /// No body that this service takes is larger.
@@ -83,6 +83,7 @@ impl App {
         let authz = open(config, clock, health.clone(), lifecycle.stopping()).await?;
         lifecycle.spawn_critical("outbox", outbox::run(Arc::clone(&authz), deploy));
         lifecycle.spawn_critical("cleanup", cleanup::run(Arc::clone(&authz)));
+        lifecycle.spawn_critical("key-rotation", keys::run(Arc::clone(&authz)));
 
         let metrics = Metrics::new();
         let main = http::main_routes(&authz).merge(health.router());

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use control_api::authz::RegistrationMode;
 use control_api::public_url::PublicUrl;
@@ -16,6 +17,7 @@ const TOKEN_MIN: usize = 32;
 /// NIST SP 800-63B-4, section 3.1.1.2: 15 where the password is the only factor.
 const PASSWORD_MIN: usize = 15;
 const PASSWORD_MIN_LOWEST: usize = 8;
+const KEY_CHECK: Duration = Duration::from_mins(1);
 
 /// Everything that the environment decides.
 #[derive(Clone, Debug)]
@@ -50,6 +52,8 @@ pub struct Config {
     pub audit_days: Option<u32>,
     /// Cost of a password hash.
     pub hashing: HashParams,
+    /// How often it is asked whether a signing key is due; no variable sets it.
+    pub key_check: Duration,
 }
 
 impl Config {
@@ -78,6 +82,7 @@ impl Config {
             login_burst: env.parse_or("BEAVER_LOGIN_BURST", 5),
             audit_days: audit_days(&mut env),
             hashing: HashParams::default(),
+            key_check: KEY_CHECK,
         };
         if !(PASSWORD_MIN_LOWEST..=crate::password::policy::MAX_CHARS).contains(&config.password_min) {
             env.fault("BEAVER_PASSWORD_MIN", "must be from 8 to 128");

@@ -119,10 +119,11 @@ impl Keys {
     }
 
     fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, Error> {
+        let set = self.set();
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(typ.to_owned());
-        header.kid = Some(self.active_kid.clone());
-        encode(&header, claims, &self.signing)
+        header.kid = Some(set.active_kid.clone());
+        encode(&header, claims, &set.signing)
             .map_err(|error| Error::Internal(format!("a token could not be signed: {error}")))
     }
 
@@ -133,8 +134,8 @@ impl Keys {
         if header.typ.as_deref() != Some(APP_TOKEN_TYPE) || header.crit.is_some() {
             return None;
         }
-        let kid = header.kid?;
-        let key = self.published.iter().find(|key| key.kid == kid)?;
+        let set = self.set();
+        let key = set.find(&header.kid?)?;
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.set_issuer(&[&self.issuer]);

@@ -7,6 +7,7 @@ mod audit;
 mod clients;
 mod handoff;
 mod harness;
+mod key_rotation;
 mod kill;
 mod outbox;
 mod passwords;
