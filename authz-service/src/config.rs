@@ -46,6 +46,8 @@ pub struct Config {
     pub password_min: usize,
     /// How instances are reached: their redirect URIs are computed from it.
     pub public_url: PublicUrl,
+    /// Where people sign in: the portal's origin.
+    pub portal_url: Url,
     /// Tries per address before the throttle begins.
     pub login_burst: u32,
     /// Days for which the audit log keeps an entry; for ever where absent.
@@ -79,6 +81,7 @@ impl Config {
             registration: env.parse_or("BEAVER_REGISTRATION", default_mode),
             password_min: env.parse_or("BEAVER_PASSWORD_MIN", PASSWORD_MIN),
             public_url,
+            portal_url: origin(&mut env, "PORTAL_PUBLIC_URL", "http://localhost:3081"),
             login_burst: env.parse_or("BEAVER_LOGIN_BURST", 5),
             audit_days: audit_days(&mut env),
             hashing: HashParams::default(),

@@ -71,6 +71,8 @@ pub(crate) enum Error {
     TokenMissing,
     #[error("the code or token is unknown, used or expired")]
     CodeInvalid,
+    #[error("the client or its redirect URI is not proven: {0}")]
+    ClientInvalid(&'static str),
     #[error("the account has all the API keys that it may have")]
     TooManyKeys,
     #[error("the database failed: {0}")]
@@ -114,6 +116,9 @@ impl Error {
                 .detail("Send `Authorization: Bearer` with the registration token of the instance."),
             Self::CodeInvalid => {
                 problem(400, codes::CODE_INVALID, "The code or token is unknown, used or expired")
+            }
+            Self::ClientInvalid(why) => {
+                problem(400, codes::CLIENT_INVALID, "The app that asks is not believed").detail(why)
             }
             Self::TooManyKeys => problem(409, codes::TOO_MANY_KEYS, "Too many API keys").detail(format!(
                 "An account may have {MAX_API_KEYS} keys. Revoke one that is not needed any more."

@@ -113,7 +113,8 @@ fn is_base64url(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-fn is_challenge(text: &str) -> bool {
+/// Whether a text can be an `S256` challenge (RFC 7636, section 4.2).
+pub(crate) fn is_challenge(text: &str) -> bool {
     text.len() == CHALLENGE_CHARS && is_base64url(text)
 }
 

@@ -34,8 +34,17 @@ pub(crate) enum OauthError {
     InvalidRedirectUri(&'static str),
     #[error("invalid_client_metadata: {0}")]
     InvalidClientMetadata(String),
-    #[error("invalid_token")]
+    #[error("invalid_token: registration")]
     InvalidToken,
+    /// A code or a refresh token: which of its parts does not fit is not told.
+    #[error("invalid_grant")]
+    InvalidGrant,
+    #[error("unauthorized_client")]
+    UnauthorizedClient,
+    #[error("invalid_token: access")]
+    InvalidAccessToken,
+    #[error("insufficient_scope")]
+    InsufficientScope,
     /// Our own fault: answered as everywhere else.
     #[error(transparent)]
     Ours(#[from] Error),
@@ -59,9 +68,36 @@ impl IntoResponse for OauthError {
                 "The client is unknown or its secret is wrong.".to_owned(),
                 basic.then_some("Basic realm=\"beaver\", charset=\"UTF-8\""),
             ),
-            Self::UnsupportedGrantType => {
-                (bad, "unsupported_grant_type", "The grant type must be client_credentials.".to_owned(), None)
-            }
+            Self::UnsupportedGrantType => (
+                bad,
+                "unsupported_grant_type",
+                "The grant types are client_credentials, authorization_code and refresh_token.".to_owned(),
+                None,
+            ),
+            Self::InvalidGrant => (
+                bad,
+                "invalid_grant",
+                "The code or token is unknown, used, expired or another client's.".to_owned(),
+                None,
+            ),
+            Self::UnauthorizedClient => (
+                bad,
+                "unauthorized_client",
+                "The client did not register for this grant type.".to_owned(),
+                None,
+            ),
+            Self::InvalidAccessToken => (
+                StatusCode::UNAUTHORIZED,
+                "invalid_token",
+                "The access token is missing, expired or void.".to_owned(),
+                Some("Bearer error=\"invalid_token\""),
+            ),
+            Self::InsufficientScope => (
+                StatusCode::FORBIDDEN,
+                "insufficient_scope",
+                "No person gave this token with the scope openid.".to_owned(),
+                Some("Bearer error=\"insufficient_scope\", scope=\"openid\""),
+            ),
             Self::InvalidScope => {
                 (bad, "invalid_scope", "The client may not have one of these scopes.".to_owned(), None)
             }

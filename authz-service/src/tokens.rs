@@ -1,16 +1,17 @@
-//! Signed tokens: app tokens for the router's cookie, assertions for instances, access tokens for clients.
+//! Signed tokens: app tokens for the router's cookie, assertions for instances; those of OAuth clients are in
+//! `crate::provider`.
 //! All are `EdDSA` with `kid` and `typ`. Verification takes the algorithm from here and the key from the
 //! published ones; whatever else a header says (`jku`, `jwk`, `alg`) is not asked.
 
 use control_api::api_keys::ApiKeyScope;
 use control_api::authz::UserView;
 use control_api::claims::{
-    ACCESS_TOKEN_TYPE, APP_TOKEN_TYPE, ASSERTION_TYPE, AppTokenClaims, AssertionClaims, LEEWAY_SECS,
-    TOKEN_LIFETIME_SECS,
+    APP_TOKEN_TYPE, ASSERTION_TYPE, AppTokenClaims, AssertionClaims, LEEWAY_SECS, TOKEN_LIFETIME_SECS,
 };
 use control_api::ids::{InstanceId, SessionId};
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use ulid::Ulid;
 
 use crate::error::Error;
@@ -24,20 +25,6 @@ pub(crate) struct Issued {
     pub(crate) assertion: String,
     /// Seconds since 1970.
     pub(crate) expires_at: i64,
-}
-
-/// Claims of an access token (RFC 9068, section 2.2).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct AccessTokenClaims {
-    pub(crate) iss: String,
-    pub(crate) aud: String,
-    pub(crate) sub: String,
-    pub(crate) client_id: String,
-    pub(crate) instance_id: InstanceId,
-    pub(crate) scope: String,
-    pub(crate) iat: i64,
-    pub(crate) exp: i64,
-    pub(crate) jti: String,
 }
 
 /// Scopes as they are stored and signed: separated by spaces (RFC 6749, section 3.3).
@@ -95,30 +82,8 @@ impl Keys {
         self.sign(ASSERTION_TYPE, &claims)
     }
 
-    /// An access token of a client.
-    pub(crate) fn access_token(
-        &self,
-        client_id: &str,
-        instance_id: InstanceId,
-        scope: &str,
-        now: i64,
-    ) -> Result<String, Error> {
-        let iat = now.div_euclid(1000);
-        let claims = AccessTokenClaims {
-            iss: self.issuer.clone(),
-            aud: self.issuer.clone(),
-            sub: client_id.to_owned(),
-            client_id: client_id.to_owned(),
-            instance_id,
-            scope: scope.to_owned(),
-            iat,
-            exp: iat + TOKEN_LIFETIME_SECS,
-            jti: Ulid::generate().to_string(),
-        };
-        self.sign(ACCESS_TOKEN_TYPE, &claims)
-    }
-
-    fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, Error> {
+    /// Signs with the key of the moment.
+    pub(crate) fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, Error> {
         let set = self.set();
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(typ.to_owned());
@@ -130,8 +95,19 @@ impl Keys {
     /// The claims of an app token of ours. It may have expired (the session decides), but it cannot be older
     /// than any session.
     pub(crate) fn app_token(&self, token: &str, now: i64) -> Option<AppTokenClaims> {
+        // The audience is an instance: the caller checks whose it is.
+        let claims: AppTokenClaims = self.verified(token, APP_TOKEN_TYPE)?;
+        let now = now.div_euclid(1000);
+        let oldest = now - LONGEST_MS.div_euclid(1000);
+        let newest = now + i64::try_from(LEEWAY_SECS).unwrap_or(0);
+        (oldest..=newest).contains(&claims.iat).then_some(claims)
+    }
+
+    /// The claims of a token of one type that a published key signed. Audience and time are for the caller,
+    /// who has the clock.
+    pub(crate) fn verified<T: DeserializeOwned>(&self, token: &str, typ: &str) -> Option<T> {
         let header = decode_header(token).ok()?;
-        if header.typ.as_deref() != Some(APP_TOKEN_TYPE) || header.crit.is_some() {
+        if header.typ.as_deref() != Some(typ) || header.crit.is_some() {
             return None;
         }
         let set = self.set();
@@ -140,12 +116,7 @@ impl Keys {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.set_issuer(&[&self.issuer]);
         validation.validate_exp = false;
-        // The audience is an instance: the caller checks whose it is.
         validation.validate_aud = false;
-        let claims = decode::<AppTokenClaims>(token, &key.verifying, &validation).ok()?.claims;
-        let now = now.div_euclid(1000);
-        let oldest = now - LONGEST_MS.div_euclid(1000);
-        let newest = now + i64::try_from(LEEWAY_SECS).unwrap_or(0);
-        (oldest..=newest).contains(&claims.iat).then_some(claims)
+        decode::<T>(token, &key.verifying, &validation).ok().map(|data| data.claims)
     }
 }

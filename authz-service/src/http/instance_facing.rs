@@ -3,22 +3,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::{BytesRejection, JsonRejection};
-use bytes::Bytes;
+use axum::extract::rejection::JsonRejection;
 use control_api::authz::{RegisterBackendAnswer, RegisterBackendRequest};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use serde_json::{Value, json};
 use service_kit::bearer;
-use service_kit::secret::Secret;
 
-use super::Routes;
 use super::extract::Body;
-use super::openapi::{ProblemBody, TokenForm};
+use super::openapi::ProblemBody;
+use super::{Routes, oauth};
 use crate::authz::Shared;
-use crate::clients::{
-    AUTH_METHODS, AccessTokenAnswer, ClientCredentials, ClientInformation, ClientMetadata, GRANT, SCOPES,
-    basic_credentials,
-};
+use crate::client_metadata::{AUTH_METHODS, ClientInformation, ClientMetadata, GRANTS, SCOPES};
 use crate::error::Error;
 use crate::oauth_error::{OauthError, OauthErrorBody};
 
@@ -28,29 +23,53 @@ const CACHEABLE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "public, max
 pub(super) fn routes() -> Routes {
     Routes::default()
         .get("/.well-known/openid-configuration", discovery)
+        .get("/.well-known/oauth-authorization-server", server_metadata)
         .get("/.well-known/jwks.json", jwks)
         .post("/backends/register", register_backend)
         .post("/oauth/register", register_client)
-        .post("/oauth/token", token)
+        .merge(oauth::routes())
 }
 
 /// What this issuer can do (`OpenID` Connect Discovery 1.0, section 3; RFC 8414, section 2).
 #[utoipa::path(get, path = "/.well-known/openid-configuration", tag = "instances",
     responses((status = 200, body = Object)))]
 pub(super) async fn discovery(State(authz): State<Shared>) -> ([(HeaderName, &'static str); 1], Json<Value>) {
+    let portal = |path: &str| format!("{}{path}", authz.config.portal_url.origin().ascii_serialization());
     let document = json!({
         "issuer": authz.config.issuer,
         "jwks_uri": authz.endpoint("/.well-known/jwks.json"),
+        "authorization_endpoint": portal("/oauth/authorize"),
+        "end_session_endpoint": portal("/oauth/logout"),
         "token_endpoint": authz.endpoint("/oauth/token"),
         "registration_endpoint": authz.endpoint("/oauth/register"),
-        "grant_types_supported": [GRANT],
-        "response_types_supported": [],
+        "introspection_endpoint": authz.endpoint("/oauth/introspect"),
+        "revocation_endpoint": authz.endpoint("/oauth/revoke"),
+        "userinfo_endpoint": authz.endpoint("/oauth/userinfo"),
+        "grant_types_supported": GRANTS,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "code_challenge_methods_supported": ["S256"],
         "scopes_supported": SCOPES,
+        "claims_supported": [
+            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "sid", "preferred_username", "email",
+        ],
         "subject_types_supported": ["public"],
         "token_endpoint_auth_methods_supported": AUTH_METHODS,
+        "introspection_endpoint_auth_methods_supported": AUTH_METHODS,
+        "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
         "id_token_signing_alg_values_supported": ["EdDSA"],
+        "authorization_response_iss_parameter_supported": true,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
     });
     (CACHEABLE, Json(document))
+}
+
+/// The same where clients of plain OAuth look for it (RFC 8414, section 3).
+#[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "instances",
+    responses((status = 200, body = Object)))]
+pub(super) async fn server_metadata(authz: State<Shared>) -> ([(HeaderName, &'static str); 1], Json<Value>) {
+    discovery(authz).await
 }
 
 /// The public keys (RFC 7517).
@@ -94,75 +113,4 @@ pub(super) async fn register_client(
     let token = bearer::token(&headers).ok_or(OauthError::InvalidToken)?;
     let Json(metadata) = metadata.map_err(|error| OauthError::InvalidClientMetadata(error.body_text()))?;
     authz.register_client(token, &metadata).await.map(|answer| (StatusCode::CREATED, Json(answer)))
-}
-
-/// An access token for a client (`client_credentials`).
-#[utoipa::path(post, path = "/oauth/token", tag = "instances", security(("client" = []), ()),
-    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
-    responses(
-        (status = 200, body = AccessTokenAnswer),
-        (status = 400, body = OauthErrorBody),
-        (status = 401, body = OauthErrorBody),
-    ))]
-pub(super) async fn token(
-    State(authz): State<Shared>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<AccessTokenAnswer>, OauthError> {
-    let body = body.map_err(|error| OauthError::InvalidRequest(error.body_text()))?;
-    let form = parse_form(&headers, &body)?;
-    let credentials = credentials(&headers, &form)?;
-    if form.grant_type != GRANT {
-        return Err(OauthError::UnsupportedGrantType);
-    }
-    authz.client_token(&credentials, form.scope.as_deref()).await.map(Json)
-}
-
-/// Fields of the token request; each may be given once (RFC 6749, section 3.2).
-fn parse_form(headers: &HeaderMap, body: &[u8]) -> Result<TokenForm, OauthError> {
-    let invalid = |why: &str| OauthError::InvalidRequest(why.to_owned());
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(invalid("The body must be application/x-www-form-urlencoded."));
-    }
-    let mut form = TokenForm::default();
-    let mut grant_type = None;
-    for (name, value) in url::form_urlencoded::parse(body) {
-        let field = match name.as_ref() {
-            "grant_type" => &mut grant_type,
-            "client_id" => &mut form.client_id,
-            "client_secret" => &mut form.client_secret,
-            "scope" => &mut form.scope,
-            _ => continue,
-        };
-        if field.replace(value.into_owned()).is_some() {
-            return Err(invalid("A parameter is given more than once."));
-        }
-    }
-    form.grant_type = grant_type.ok_or_else(|| invalid("grant_type is missing."))?;
-    Ok(form)
-}
-
-/// The client, by HTTP Basic or in the body, never both (RFC 6749, section 2.3).
-fn credentials(headers: &HeaderMap, form: &TokenForm) -> Result<ClientCredentials, OauthError> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else {
-        return match (&form.client_id, &form.client_secret) {
-            (Some(id), Some(secret)) => Ok(ClientCredentials {
-                client_id: id.clone(),
-                secret: Secret::new(secret.clone()),
-                basic: false,
-            }),
-            _ => Err(OauthError::InvalidClient { basic: true }),
-        };
-    };
-    if form.client_secret.is_some() {
-        return Err(OauthError::InvalidRequest("Give the client's secret in one place.".to_owned()));
-    }
-    let credentials = value.to_str().ok().and_then(basic_credentials);
-    let credentials = credentials.ok_or(OauthError::InvalidClient { basic: true })?;
-    if form.client_id.as_ref().is_some_and(|id| *id != credentials.client_id) {
-        return Err(OauthError::InvalidRequest("The client is named twice and differently.".to_owned()));
-    }
-    Ok(credentials)
 }

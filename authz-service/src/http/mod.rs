@@ -6,8 +6,10 @@ mod audit;
 mod extract;
 mod instance_facing;
 mod internal;
+mod oauth;
 mod openapi;
 mod portal;
+mod portal_oauth;
 mod router_facing;
 mod sessions;
 
@@ -41,7 +43,11 @@ fn every_route(authz: &Shared) -> Routes {
 
 /// What the portal may call.
 fn portal_routes() -> Routes {
-    portal::routes().merge(sessions::routes()).merge(api_keys::routes()).merge(audit::routes())
+    portal::routes()
+        .merge(portal_oauth::routes())
+        .merge(sessions::routes())
+        .merge(api_keys::routes())
+        .merge(audit::routes())
 }
 
 /// Everything, for the main listener.

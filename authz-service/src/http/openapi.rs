@@ -7,7 +7,9 @@ use http::header;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use super::{api_keys, audit, instance_facing, internal, portal, router_facing, sessions};
+use super::{
+    api_keys, audit, instance_facing, internal, oauth, portal, portal_oauth, router_facing, sessions,
+};
 use crate::error::Error;
 
 /// A problem (RFC 9457), as `application/problem+json`.
@@ -27,16 +29,39 @@ pub(super) struct ProblemBody {
 }
 
 /// Body of `POST /oauth/token`.
-#[derive(Default, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what super::oauth reads field by field")]
 pub(super) struct TokenForm {
-    /// `client_credentials`.
-    pub(super) grant_type: String,
+    /// `client_credentials`, `authorization_code` or `refresh_token`.
+    grant_type: String,
     /// Where HTTP Basic is not used.
-    pub(super) client_id: Option<String>,
+    client_id: Option<String>,
     /// Where HTTP Basic is not used.
-    pub(super) client_secret: Option<String>,
-    /// Separated by spaces; all that the client may have where absent.
-    pub(super) scope: Option<String>,
+    client_secret: Option<String>,
+    /// Separated by spaces; all that there is where absent.
+    scope: Option<String>,
+    /// With `authorization_code`.
+    code: Option<String>,
+    /// With `authorization_code`: that of the authorization request.
+    redirect_uri: Option<String>,
+    /// With `authorization_code` (RFC 7636).
+    code_verifier: Option<String>,
+    /// With `refresh_token`.
+    refresh_token: Option<String>,
+}
+
+/// Body of `POST /oauth/introspect` and `POST /oauth/revoke`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what super::oauth reads field by field")]
+pub(super) struct TokenOnlyForm {
+    /// An access token or a refresh token.
+    token: String,
+    /// Not needed, and not looked at.
+    token_type_hint: Option<String>,
+    /// Where HTTP Basic is not used.
+    client_id: Option<String>,
+    /// Where HTTP Basic is not used.
+    client_secret: Option<String>,
 }
 
 #[derive(OpenApi)]
@@ -54,6 +79,9 @@ pub(super) struct TokenForm {
         sessions::revoke,
         sessions::revoke_others,
         sessions::change_password,
+        portal_oauth::check,
+        portal_oauth::approve,
+        portal_oauth::logout,
         api_keys::create,
         api_keys::list,
         api_keys::revoke,
@@ -74,7 +102,12 @@ pub(super) struct TokenForm {
         instance_facing::jwks,
         instance_facing::register_backend,
         instance_facing::register_client,
-        instance_facing::token,
+        instance_facing::server_metadata,
+        oauth::token,
+        oauth::introspect,
+        oauth::revoke,
+        oauth::user_info,
+        oauth::user_info_by_post,
         serve,
         health,
         live,
@@ -93,6 +126,7 @@ impl Modify for Schemes {
             ("internal", HttpAuthScheme::Bearer),
             ("router", HttpAuthScheme::Bearer),
             ("registration", HttpAuthScheme::Bearer),
+            ("access", HttpAuthScheme::Bearer),
             ("client", HttpAuthScheme::Basic),
         ] {
             components.add_security_scheme(name, SecurityScheme::Http(Http::new(scheme)));

@@ -12,7 +12,7 @@ use service_kit::secret::Secret;
 use super::{KeySet, generate};
 use crate::audit;
 use crate::authz::Shared;
-use crate::sessions::ABSOLUTE_MS;
+use crate::sessions::LONGEST_MS;
 use crate::store::Store;
 use crate::store::keys::StoredKey;
 
@@ -23,7 +23,7 @@ const SIGNS_MS: i64 = 30 * 24 * HOUR_MS;
 const PUBLISHED_BEFORE_MS: i64 = 24 * HOUR_MS;
 /// How long a key is published after it signed. An app token is renewed for as long as a session can live, and
 /// that is longer than any other token is looked at; an hour more is for clocks that differ.
-const PUBLISHED_AFTER_MS: i64 = ABSOLUTE_MS + HOUR_MS;
+const PUBLISHED_AFTER_MS: i64 = LONGEST_MS + HOUR_MS;
 
 /// What is due.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,15 +15,37 @@ pub(crate) struct NewClient {
     pub(crate) app_version: String,
     pub(crate) redirect_uris: String,
     pub(crate) scopes: String,
+    pub(crate) grants: String,
     pub(crate) created_at: i64,
 }
 
-/// What is needed to let a client in.
+/// A client: what is needed to let it in, and what it may do.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredClient {
+    pub(crate) client_id: String,
     pub(crate) instance_id: InstanceId,
     pub(crate) secret_hash: Vec<u8>,
+    pub(crate) name: String,
+    pub(crate) redirect_uris: String,
     pub(crate) scopes: String,
+    pub(crate) grants: String,
+}
+
+impl StoredClient {
+    /// Whether it registered for a grant type.
+    pub(crate) fn may(&self, grant: &str) -> bool {
+        self.grants.split(' ').any(|may| may == grant)
+    }
+
+    /// Whether it may ask for a scope.
+    pub(crate) fn may_ask(&self, scope: &str) -> bool {
+        self.scopes.split(' ').any(|may| may == scope)
+    }
+
+    /// Whether a URI is one of its own, to the letter.
+    pub(crate) fn redirects_to(&self, uri: &str) -> bool {
+        self.redirect_uris.split(' ').any(|own| own == uri)
+    }
 }
 
 impl Store {
@@ -67,8 +89,8 @@ impl Store {
         sqlx::query!("DELETE FROM clients WHERE instance_id = ?", id).execute(&mut *tx).await?;
         sqlx::query!(
             "INSERT INTO clients
-                 (client_id, instance_id, secret_hash, name, app_version, redirect_uris, scopes, created_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                 (client_id, instance_id, secret_hash, name, app_version, redirect_uris, scopes, grants, created_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             client.client_id,
             id,
             secret,
@@ -76,6 +98,7 @@ impl Store {
             client.app_version,
             client.redirect_uris,
             client.scopes,
+            client.grants,
             client.created_at
         )
         .execute(&mut *tx)
@@ -88,16 +111,21 @@ impl Store {
     /// One client.
     pub(crate) async fn client(&self, client_id: &str) -> Result<Option<StoredClient>, sqlx::Error> {
         let row = sqlx::query!(
-            "SELECT instance_id, secret_hash, scopes FROM clients WHERE client_id = ?",
+            "SELECT client_id, instance_id, secret_hash, name, redirect_uris, scopes, grants
+             FROM clients WHERE client_id = ?",
             client_id
         )
         .fetch_optional(self.db.reader())
         .await?;
         row.map(|row| {
             Ok(StoredClient {
+                client_id: row.client_id,
                 instance_id: parsed("instance_id", &row.instance_id)?,
                 secret_hash: row.secret_hash,
+                name: row.name,
+                redirect_uris: row.redirect_uris,
                 scopes: row.scopes,
+                grants: row.grants,
             })
         })
         .transpose()

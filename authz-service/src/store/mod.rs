@@ -7,6 +7,7 @@ pub(crate) mod api_keys;
 pub(crate) mod audit;
 pub(crate) mod clients;
 pub(crate) mod delays;
+pub(crate) mod grants;
 pub(crate) mod handoffs;
 pub(crate) mod instances;
 pub(crate) mod invites;
@@ -14,6 +15,7 @@ pub(crate) mod keys;
 pub(crate) mod orders;
 pub(crate) mod passwords;
 pub(crate) mod revocations;
+mod revoked_tokens;
 pub(crate) mod sessions;
 pub(crate) mod sweep;
 

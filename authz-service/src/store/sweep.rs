@@ -39,6 +39,7 @@ impl Store {
             known_addresses(&mut tx, now - NETWORK_MS).await?,
             address_delays(&mut tx, now).await?,
             super::api_keys::sweep(&mut tx, now - API_KEY_MS, BATCH).await?,
+            super::grants::sweep(&mut tx, now, BATCH).await?,
         ];
         tx.commit().await?;
         let full = u64::try_from(BATCH).unwrap_or(u64::MAX);

@@ -98,7 +98,8 @@ async fn a_client_gets_access_tokens_with_its_secret_alone() {
     };
     let body = |grant, secret| [("grant_type", grant), ("client_id", id.as_str()), ("client_secret", secret)];
     error(&body("client_credentials", "wrong"), 401, "invalid_client").await;
-    error(&body("authorization_code", &secret), 400, "unsupported_grant_type").await;
+    error(&body("authorization_code", &secret), 400, "unauthorized_client").await;
+    error(&body("refresh_token", &secret), 400, "unauthorized_client").await;
     error(&body("password", &secret), 400, "unsupported_grant_type").await;
     error(&[("grant_type", "client_credentials")], 401, "invalid_client").await;
     error(&[("client_id", &id), ("client_secret", &secret)], 400, "invalid_request").await;
@@ -179,14 +180,26 @@ async fn discovery_names_routes_that_are_there() {
     let document = send(request).await.expect(200);
     assert_eq!(document.body["issuer"], app.issuer());
     assert!(document.headers["cache-control"].to_str().expect("text").contains("max-age"));
-    for (endpoint, method) in
-        [("jwks_uri", Method::GET), ("token_endpoint", Method::POST), ("registration_endpoint", Method::POST)]
-    {
+    for (endpoint, method) in [
+        ("jwks_uri", Method::GET),
+        ("token_endpoint", Method::POST),
+        ("registration_endpoint", Method::POST),
+        ("introspection_endpoint", Method::POST),
+        ("revocation_endpoint", Method::POST),
+        ("userinfo_endpoint", Method::GET),
+    ] {
         let url = document.text(endpoint);
         let path = url.strip_prefix(app.issuer()).unwrap_or_else(|| panic!("{url} is elsewhere"));
         let status = send(app.instance_request(method, path)).await.status;
         assert!(status != 404 && status != 405, "{endpoint}: {status}");
     }
+    // People are at the portal.
+    assert_eq!(document.text("authorization_endpoint"), "http://localhost:3081/oauth/authorize");
+    assert_eq!(document.text("end_session_endpoint"), "http://localhost:3081/oauth/logout");
+    assert_eq!(document.body["code_challenge_methods_supported"], json!(["S256"]));
+    assert_eq!(document.body["response_types_supported"], json!(["code"]));
+    let plain = app.instance_request(Method::GET, "/.well-known/oauth-authorization-server");
+    assert_eq!(send(plain).await.expect(200).body, document.body);
 }
 
 #[tokio::test]
@@ -198,7 +211,11 @@ async fn the_instance_facing_listener_serves_nothing_else() {
         "/.well-known/jwks.json",
         "/backends/register",
         "/oauth/register",
+        "/.well-known/oauth-authorization-server",
+        "/oauth/introspect",
+        "/oauth/revoke",
         "/oauth/token",
+        "/oauth/userinfo",
     ];
     let mut hidden = 0;
     for (path, item) in document["paths"].as_object().expect("paths") {

@@ -4,13 +4,17 @@
 mod accounts;
 mod api_keys;
 mod audit;
+mod authorization_code;
 mod clients;
 mod handoff;
 mod harness;
 mod key_rotation;
 mod kill;
+mod oauth_flow;
 mod outbox;
 mod passwords;
+mod provider_tokens;
+mod refresh;
 mod registration_modes;
 mod revocations;
 mod roles;

@@ -21,6 +21,9 @@ use crate::authz::{
 };
 use crate::client::{ApiClient, ApiError};
 use crate::ids::InstanceId;
+use crate::oauth::{
+    OauthApproveRequest, OauthCheckRequest, OauthLogoutOutcome, OauthLogoutRequest, OauthOutcome,
+};
 
 /// Hashing a password queues behind others.
 pub(crate) const PASSWORD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -75,6 +78,21 @@ impl AuthzClient {
     /// A one-time code for the session's user at an instance.
     pub async fn handoff(&self, body: &HandoffRequest) -> Result<HandoffAnswer, ApiError> {
         self.0.post("/portal/handoff", body).await
+    }
+
+    /// What to do with an authorization request.
+    pub async fn oauth_check(&self, body: &OauthCheckRequest) -> Result<OauthOutcome, ApiError> {
+        self.0.post("/portal/oauth/check", body).await
+    }
+
+    /// What the person decided about an authorization request.
+    pub async fn oauth_approve(&self, body: &OauthApproveRequest) -> Result<OauthOutcome, ApiError> {
+        self.0.post("/portal/oauth/approve", body).await
+    }
+
+    /// A client asks that the person is signed out.
+    pub async fn oauth_logout(&self, body: &OauthLogoutRequest) -> Result<OauthLogoutOutcome, ApiError> {
+        self.0.post("/portal/oauth/logout", body).await
     }
 
     /// The keys of the session's user.

@@ -28,6 +28,8 @@ pub const NOT_YOURS: &str = "urn:beaver:not-yours";
 pub const NOT_FOUND: &str = "urn:beaver:not-found";
 /// The one-time code or token is unknown, used or expired. 400.
 pub const CODE_INVALID: &str = "urn:beaver:code-invalid";
+/// An OAuth client, or the address where it wants the browser, is not proven. 400.
+pub const CLIENT_INVALID: &str = "urn:beaver:client-invalid";
 /// Another operation is at work on the instance. 409.
 pub const OPERATION_IN_PROGRESS: &str = "urn:beaver:operation-in-progress";
 /// The instance did not become ready; the old state was put back. 502.

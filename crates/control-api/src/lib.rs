@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod ids;
 pub mod instance;
 pub mod names;
+pub mod oauth;
 pub mod public_url;
 pub mod rollout;
 pub mod route;
