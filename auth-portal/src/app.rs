@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::csrf::CsrfKey;
 use crate::error::PageError;
 use crate::headers::{self, SecurityHeaders};
-use crate::pages::{account, admin, authorize, landing, login, provider, provisioning, register};
+use crate::pages::{account, admin, authorize, landing, login, oauth, provider, provisioning, register};
 use crate::session::Cookies;
 use crate::{assets, health};
 
@@ -134,6 +134,7 @@ fn routes(portal: Portal, health: &Health) -> Router {
         .route("/app/authorize", get(authorize::show))
         .route("/assets/{name}", get(assets::serve))
         .merge(account::routes())
+        .merge(oauth::routes())
         .merge(admin::routes(&portal))
         .method_not_allowed_fallback(async || PageError::MethodNotAllowed)
         .fallback(async || PageError::NotFound)

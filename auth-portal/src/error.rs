@@ -43,6 +43,8 @@ pub(crate) enum PageError {
     },
     #[error("the link is malformed")]
     BadLink,
+    #[error("an app is not believed: {0}")]
+    AppRefused(String),
     #[error("{slug} does not belong to {user}")]
     NotYours { slug: String, user: String },
     #[error("sign-in is needed")]
@@ -94,7 +96,7 @@ impl PageError {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::BadLink => StatusCode::BAD_REQUEST,
+            Self::BadLink | Self::AppRefused(_) => StatusCode::BAD_REQUEST,
             Self::Csrf { .. } | Self::NotYours { .. } => StatusCode::FORBIDDEN,
             Self::SignIn(_) => StatusCode::SEE_OTHER,
             Self::Unavailable { .. } | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
@@ -116,6 +118,7 @@ impl PageError {
             Self::NotAForm => (t.not_a_form, t.not_a_form_text.to_owned()),
             Self::Csrf { .. } => (t.csrf, t.csrf_text.to_owned()),
             Self::BadLink => (t.bad_link, t.bad_link_text.to_owned()),
+            Self::AppRefused(_) => (t.app_refused, t.app_refused_text.to_owned()),
             Self::NotYours { slug, user } => {
                 (t.not_yours, fill(t.not_yours_text, &[("slug", slug), ("user", user)]))
             }
@@ -171,6 +174,7 @@ impl IntoResponse for PageError {
         let retries = matches!(self, Self::Unavailable { .. });
         let reason = match &self {
             Self::Unavailable { shown, .. } => shown.as_deref(),
+            Self::AppRefused(why) => Some(why.as_str()),
             _ => None,
         };
         let (title, text) = self.words();

@@ -5,6 +5,7 @@ pub(crate) mod admin;
 pub(crate) mod authorize;
 pub(crate) mod landing;
 pub(crate) mod login;
+pub(crate) mod oauth;
 pub(crate) mod provider;
 pub(crate) mod provisioning;
 pub(crate) mod register;

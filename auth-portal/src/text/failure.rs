@@ -21,6 +21,9 @@ texts! {
         csrf_again: "Load the form again",
         bad_link: "This link is broken",
         bad_link_text: "Part of it is missing or was changed on the way. Open the address of the instance again.",
+        app_refused: "This app cannot sign you in",
+        app_refused_text: "What it sent does not prove who it is, so you were not sent back to it and it was told \
+                           nothing. Its maker has to mend that.",
         not_yours: "This instance is not yours",
         not_yours_text: "“{slug}” does not belong to your account, {user}. Only its owner can open it.",
         internal: "Something went wrong on our side",

@@ -11,6 +11,7 @@ mod audit;
 mod entry;
 mod failure;
 mod ledger;
+mod oauth;
 mod provider;
 mod provisioning;
 mod security;
@@ -22,6 +23,7 @@ pub(crate) use audit::Audit;
 pub(crate) use entry::{Common, Landing, Login, Register};
 pub(crate) use failure::Failure;
 pub(crate) use ledger::{Ledger, Use};
+pub(crate) use oauth::OauthTexts;
 pub(crate) use provider::ProviderTexts;
 pub(crate) use provisioning::Provisioning;
 pub(crate) use security::{Security, Tabs};
@@ -41,6 +43,7 @@ pub(crate) struct Texts {
     pub(crate) api_keys: ApiKeyTexts,
     pub(crate) tabs: Tabs,
     pub(crate) security: Security,
+    pub(crate) oauth: OauthTexts,
     pub(crate) failure: Failure,
     pub(crate) ledger: Ledger,
     pub(crate) usage: Use,
@@ -63,6 +66,7 @@ pub(crate) static EN: Texts = Texts {
     api_keys: ApiKeyTexts::EN,
     tabs: Tabs::EN,
     security: Security::EN,
+    oauth: OauthTexts::EN,
     failure: Failure::EN,
     ledger: Ledger::EN,
     usage: Use::EN,

@@ -26,6 +26,8 @@ async fn every_form_needs_its_origin_and_its_token() {
         "/account/sessions/revoke",
         "/account/sessions/others",
         "/account/password",
+        "/oauth/authorize",
+        "/oauth/logout",
     ];
     let mut browser = app.browser_with(SID);
     browser.get("/account").await;

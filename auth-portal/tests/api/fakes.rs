@@ -5,6 +5,8 @@
 mod fake_audit;
 #[path = "fake_keys.rs"]
 mod fake_keys;
+#[path = "fake_oauth.rs"]
+mod fake_oauth;
 #[path = "fake_sessions.rs"]
 mod fake_sessions;
 
@@ -138,6 +140,7 @@ impl Fakes {
             .merge(fake_audit::routes())
             .merge(fake_keys::routes())
             .merge(fake_sessions::routes())
+            .merge(fake_oauth::routes())
             .route("/health/ready", get(async || "ok"))
             .layer(from_fn_with_state((self.clone(), AUTHZ_TOKEN), gate))
             .with_state(self.clone());

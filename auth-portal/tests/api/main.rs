@@ -13,6 +13,7 @@ mod failure;
 mod fakes;
 mod frame;
 mod login;
+mod oauth;
 mod password;
 mod provider;
 mod provisioning;
