@@ -6,6 +6,7 @@ mod api_keys;
 mod audit;
 mod authorization_code;
 mod clients;
+mod foreign_library;
 mod handoff;
 mod harness;
 mod key_rotation;
