@@ -3,6 +3,7 @@
 use control_api::audit::{AuditEntryView, AuditPage, AuditRequest, MAX_AUDIT_PAGE};
 use control_api::authz::Role;
 use control_api::wire::WireSecret;
+use jiff::Timestamp;
 use service_kit::clock::from_millis;
 
 use crate::audit;
@@ -69,8 +70,8 @@ fn parse(request: &AuditRequest) -> Result<(Wanted, u32), Error> {
     let asked = |text: &Option<String>| {
         text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
     };
-    let since = filter.since.map_or(i64::MIN, |at| at.as_millisecond());
-    let until = filter.until.map_or(i64::MAX, |at| at.as_millisecond());
+    let since = filter.since.map_or(i64::MIN, Timestamp::as_millisecond);
+    let until = filter.until.map_or(i64::MAX, Timestamp::as_millisecond);
     let wanted = Wanted {
         before: request.before.unwrap_or(i64::MAX),
         time: since..until,

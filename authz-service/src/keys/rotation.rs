@@ -153,8 +153,8 @@ mod tests {
                 late + PUBLISHED_BEFORE_MS,
                 Step::Promote("b".to_owned()),
             ),
-            (vec![key("z", "retired", -5, Some(0)), active()], dead - 1, Step::Wait),
-            (vec![key("z", "retired", -5, Some(0)), active()], dead, Step::Remove("z".to_owned())),
+            (vec![key("z", "retired", -dead, Some(1 - dead)), active()], 0, Step::Wait),
+            (vec![key("z", "retired", -dead, Some(-dead)), active()], 0, Step::Remove("z".to_owned())),
             (vec![key("b", "next", 0, None)], 0, Step::MakeFirst),
         ] {
             assert_eq!(next_step(&keys, now), expected, "{keys:?} at {now}");

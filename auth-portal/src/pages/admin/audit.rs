@@ -75,12 +75,11 @@ impl AuditQuery {
         let mut faults = FormFaults::default();
         let asked = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let t = &EN.audit;
-        let mut day = |name: &str, label: &str, text: &str, later: i64| match parse_day(text, later) {
-            Ok(at) => at,
-            Err(()) => {
+        let mut day = |name: &str, label: &str, text: &str, later: i64| {
+            parse_day(text, later).unwrap_or_else(|()| {
                 faults.add(name, sentence(label, t.bad_day));
                 None
-            }
+            })
         };
         let since = day("since", t.since, &self.since, 0);
         // The last day is part of it.
