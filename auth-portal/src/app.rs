@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse as _;
 use axum::routing::get;
 use control_api::authz_client::AuthzClient;
@@ -26,7 +26,7 @@ use crate::error::PageError;
 use crate::headers::{self, SecurityHeaders};
 use crate::pages::{account, admin, authorize, landing, login, oauth, provider, provisioning, register};
 use crate::session::Cookies;
-use crate::{assets, health};
+use crate::{assets, health, language};
 
 /// Progress streams at a time; each holds a connection to deploy-control.
 const MAX_STREAMS: usize = 512;
@@ -111,7 +111,8 @@ impl App {
             .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
                 PageError::Internal("a handler panicked".to_owned()).into_response()
             }))
-            .layer(from_fn_with_state(security, headers::add));
+            .layer(from_fn_with_state(security, headers::add))
+            .layer(from_fn(language::speak));
         let pages = server::layers(pages, &metrics, crate::form::BODY_LIMIT);
         server::serve(lifecycle, "main", listeners.main, pages);
         let admin = health.router().merge(metrics.router());

@@ -8,7 +8,7 @@ use control_api::codes;
 use http::{HeaderValue, StatusCode, header};
 
 use crate::next_path::NextPath;
-use crate::text::{EN, fill};
+use crate::text::{fill, texts};
 use crate::view::{Shell, current_request_id, page};
 
 /// Seconds until a page about a service that is down asks again.
@@ -106,7 +106,7 @@ impl PageError {
 
     /// Title and explanation.
     fn words(&self) -> (&'static str, String) {
-        let t = &EN.failure;
+        let t = &texts().failure;
         match self {
             Self::NotFound => (t.not_found, t.not_found_text.to_owned()),
             Self::NoSuchInstance(name) => {
@@ -135,7 +135,7 @@ impl PageError {
 
     /// The page's main link: where to, and its words.
     fn way_on(&self) -> (&str, &'static str) {
-        let t = &EN.failure;
+        let t = &texts().failure;
         match self {
             Self::Csrf { again } => (again, t.csrf_again),
             Self::NotYours { .. } | Self::NoSuchInstance(_) => ("/account", t.to_own),

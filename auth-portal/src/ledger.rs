@@ -4,7 +4,7 @@ use control_api::deploy::{EventView, StatsView};
 use jiff::Timestamp;
 
 use crate::moment::{Moment, moment};
-use crate::text::{EN, fill};
+use crate::text::{fill, texts};
 
 /// What ends the run of an instance, as the ledger calls it.
 const ENDS: [&str; 5] = ["stopped", "put to sleep", "lost", "start failed", "given up"];
@@ -44,7 +44,7 @@ pub(crate) fn last_stop(events: &[EventView], now: Timestamp) -> Option<(String,
 }
 
 fn actor(actor: &str, reader: Reader) -> String {
-    let t = &EN.ledger;
+    let t = &texts().ledger;
     let words = match (actor, reader) {
         ("user", Reader::Owner) => t.you,
         ("user", Reader::Admin) => t.user,
@@ -75,7 +75,7 @@ pub(crate) struct Meter {
 
 /// Processor, memory and disk.
 pub(crate) fn meters(stats: &StatsView) -> Vec<Meter> {
-    let t = &EN.usage;
+    let t = &texts().usage;
     let bytes = |name, used: u64, limit: u64| Meter {
         name,
         text: fill(t.of, &[("used", &size(used)), ("limit", &size(limit))]),

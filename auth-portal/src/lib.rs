@@ -14,6 +14,7 @@ mod form;
 mod headers;
 mod health;
 pub mod healthcheck;
+mod language;
 mod ledger;
 mod moment;
 mod next_path;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::text::{EN, fill};
+use crate::text::{fill, texts};
 
 /// A time, for people and for programs.
 pub(crate) struct Moment {
@@ -12,7 +12,7 @@ pub(crate) struct Moment {
 
 /// How long ago, up to a month; then the date.
 pub(crate) fn moment(at: Timestamp, now: Timestamp) -> Moment {
-    let t = &EN.account;
+    let t = &texts().account;
     let seconds = (now.as_second() - at.as_second()).max(0);
     let ago = |text: &str, unit: i64| fill(text, &[("n", &(seconds / unit).to_string())]);
     let text = match seconds {
@@ -27,7 +27,7 @@ pub(crate) fn moment(at: Timestamp, now: Timestamp) -> Moment {
 
 /// How soon, up to a month; then the date.
 pub(crate) fn coming(at: Timestamp, now: Timestamp) -> Moment {
-    let t = &EN.api_keys;
+    let t = &texts().api_keys;
     let days = (at.as_second() - now.as_second()).max(0) / 86_400;
     let text = match days {
         0 => t.today.to_owned(),
@@ -39,7 +39,7 @@ pub(crate) fn coming(at: Timestamp, now: Timestamp) -> Moment {
 
 /// How soon: in minutes, hours, then as [`coming`].
 pub(crate) fn soon(at: Timestamp, now: Timestamp) -> Moment {
-    let t = &EN.security;
+    let t = &texts().security;
     let seconds = (at.as_second() - now.as_second()).max(0);
     let within = |text: &str, unit: i64| {
         let text = fill(text, &[("n", &(seconds / unit).max(1).to_string())]);

@@ -183,7 +183,7 @@ pub(crate) fn from_instance(instance: &InstanceView, t: &Texts) -> Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::EN;
+    use crate::text::texts;
     use control_api::ids::{InstanceId, OperationId};
     use jiff::Timestamp;
 
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn steps_before_the_current_one_are_done_and_later_ones_are_not() {
-        let view = working(from_operation(&operation(OperationState::Running, "container"), &EN));
+        let view = working(from_operation(&operation(OperationState::Running, "container"), texts()));
         let statuses: Vec<_> = view.steps.iter().map(|row| row.status.as_str()).collect();
         assert_eq!(statuses, ["done", "now", "todo", "todo", "todo"]);
         assert_eq!(view.percent_text, "40 % done");
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn an_unknown_step_is_shown_by_its_own_title() {
-        let view = working(from_operation(&operation(OperationState::Running, "warp"), &EN));
+        let view = working(from_operation(&operation(OperationState::Running, "warp"), texts()));
         assert_eq!(view.steps, [StepRow { title: "A step".to_owned(), status: StepStatus::Now }]);
     }
 
@@ -231,22 +231,25 @@ mod tests {
         let mut queued = operation(OperationState::Queued, "");
         queued.queue_position = Some(3);
         queued.error = Some("Docker cannot be reached".to_owned());
-        let view = working(from_operation(&queued, &EN));
+        let view = working(from_operation(&queued, texts()));
         assert_eq!(view.queue.as_deref(), Some("3 are before you in the queue."));
         assert_eq!(view.waiting.as_deref(), Some("Docker cannot be reached"));
         queued.queue_position = Some(0);
-        assert_eq!(working(from_operation(&queued, &EN)).queue.as_deref(), Some(EN.provisioning.queue_next));
+        assert_eq!(
+            working(from_operation(&queued, texts())).queue.as_deref(),
+            Some(texts().provisioning.queue_next)
+        );
     }
 
     #[test]
     fn ends_are_ends() {
-        let end = |state| from_operation(&operation(state, "route"), &EN);
+        let end = |state| from_operation(&operation(state, "route"), texts());
         assert_eq!(end(OperationState::Succeeded), Progress::Done);
         assert!(matches!(end(OperationState::Failed), Progress::Failed { refused: false, .. }));
         assert!(matches!(end(OperationState::Cancelled), Progress::Failed { .. }));
         let mut gone = operation(OperationState::Succeeded, "");
         gone.kind = OperationKind::Delete;
-        assert_eq!(from_operation(&gone, &EN), Progress::Gone);
+        assert_eq!(from_operation(&gone, texts()), Progress::Gone);
     }
 
     #[test]
@@ -257,10 +260,10 @@ mod tests {
             operation_id: None,
             reason: reason.map(str::to_owned),
         };
-        assert!(from_order(&order(OrderState::Accepted, None), &EN).is_none());
-        let refused = from_order(&order(OrderState::Refused, Some("taken")), &EN);
+        assert!(from_order(&order(OrderState::Accepted, None), texts()).is_none());
+        let refused = from_order(&order(OrderState::Refused, Some("taken")), texts());
         assert_eq!(refused, Some(Progress::Failed { reason: "taken".to_owned(), refused: true }));
-        let queued = from_order(&order(OrderState::Queued, Some("down")), &EN).expect("progress");
+        let queued = from_order(&order(OrderState::Queued, Some("down")), texts()).expect("progress");
         assert_eq!(working(queued).waiting.as_deref(), Some("down"));
     }
 }

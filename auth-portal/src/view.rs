@@ -7,7 +7,7 @@ use service_kit::request_id;
 
 use crate::assets::{AssetUrls, URLS};
 use crate::error::PageError;
-use crate::text::{EN, Texts};
+use crate::text::{Texts, texts};
 
 /// The frame around a page.
 pub(crate) struct Shell {
@@ -31,7 +31,7 @@ pub(crate) struct SignedInAs {
 impl Shell {
     /// The frame for a visitor.
     pub(crate) fn visitor() -> Self {
-        Self { t: &EN, assets: &URLS, user: None, offers_sign_in: true, administers: false }
+        Self { t: texts(), assets: &URLS, user: None, offers_sign_in: true, administers: false }
     }
 
     /// The frame for somebody who may or may not be signed in.

@@ -19,7 +19,7 @@ use crate::error::{PageError, redirect};
 use crate::next_path::NextPath;
 use crate::progress::{Progress, Working};
 use crate::session::{MaybeSession, Session};
-use crate::text::{EN, fill};
+use crate::text::{fill, texts};
 use crate::upstream::{found, operation};
 use crate::view::{PageResult, Shell, page};
 
@@ -140,14 +140,14 @@ fn callback(url: &str) -> Result<Url, PageError> {
 /// The page that waits until the instance serves, and then comes back here; or the one that says that it
 /// does not come by itself.
 async fn waking(portal: &Portal, session: &Session, instance: &InstanceView) -> Response {
-    let t = &EN.provisioning;
+    let t = &texts().provisioning;
     let stuck =
         matches!(instance.state, InstanceState::Stopped | InstanceState::Failed | InstanceState::Deleting);
     let work = match instance.operation_id {
         Some(id) if !stuck => operation(portal, id).await.ok().flatten(),
         _ => None,
     };
-    let working = work.and_then(|work| match crate::progress::from_operation(&work, &EN) {
+    let working = work.and_then(|work| match crate::progress::from_operation(&work, texts()) {
         Progress::Working(working) => Some(working),
         _ => None,
     });

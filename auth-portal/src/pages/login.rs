@@ -20,7 +20,7 @@ use crate::error::{PageError, redirect};
 use crate::form::{OpenForm, SessionForm};
 use crate::next_path::NextPath;
 use crate::session::{MaybeSession, Session, VisitorForm};
-use crate::text::EN;
+use crate::text::texts;
 use crate::upstream::{found, operation};
 use crate::view::{FormFaults, PageResult, Shell, page};
 
@@ -65,7 +65,7 @@ pub(crate) async fn show(
         return Ok(redirect(&way_on(&portal, &session.view, next).await));
     }
     let signed_out = query.is_some_and(|query| query.signed_out.is_some());
-    let notice = signed_out.then_some(EN.login.signed_out);
+    let notice = signed_out.then_some(texts().login.signed_out);
     let typed = Typed { next, ..Typed::default() };
     form(&portal, &headers, StatusCode::OK, &typed, (FormFaults::default(), notice))
 }
@@ -84,7 +84,7 @@ pub(crate) async fn submit(
     };
     let password = fields.secret("password");
     if typed.login.is_empty() || password.expose().is_empty() {
-        let faults = (FormFaults::form(EN.login.missing), None);
+        let faults = (FormFaults::form(texts().login.missing), None);
         return form(&portal, &headers, StatusCode::UNPROCESSABLE_ENTITY, &typed, faults);
     }
     let request = LoginAccountRequest {
@@ -106,7 +106,7 @@ pub(crate) async fn submit(
 
 /// What a refusal means for the form.
 fn judge(error: &ApiError) -> (StatusCode, &str) {
-    let t = &EN.login;
+    let t = &texts().login;
     match error.problem() {
         Some(problem) if problem.kind == codes::BAD_CREDENTIALS => (StatusCode::UNAUTHORIZED, t.bad),
         Some(problem) if problem.kind == codes::TOO_MANY_TRIES => (StatusCode::TOO_MANY_REQUESTS, t.too_many),

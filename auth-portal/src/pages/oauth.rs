@@ -18,7 +18,7 @@ use crate::error::{PageError, redirect};
 use crate::form::SessionForm;
 use crate::next_path::NextPath;
 use crate::session::{MaybeSession, Session};
-use crate::text::{EN, fill};
+use crate::text::{fill, texts};
 use crate::view::{PageResult, Shell, page};
 
 #[derive(Template)]
@@ -87,7 +87,7 @@ pub(crate) async fn ask_sign_out(
     let request = OauthLogoutRequest { session: secret, query: query.clone(), confirmed: false };
     match (portal.authz.oauth_logout(&request).await.map_err(refused)?, session) {
         (OauthLogoutOutcome::Ask { client_name }, Some(session)) => {
-            let t = &EN.oauth;
+            let t = &texts().oauth;
             let lead = client_name.map_or_else(
                 || t.sign_out_lead.to_owned(),
                 |name| fill(t.sign_out_lead_app, &[("name", &name)]),
@@ -133,7 +133,7 @@ fn refused(error: ApiError) -> PageError {
 }
 
 fn consent(session: &Session, view: &ConsentView, request: String) -> axum::response::Response {
-    let t = &EN.oauth;
+    let t = &texts().oauth;
     let user = &session.view.user;
     let words = |scope: &String| match scope.as_str() {
         "openid" => Some(t.knows_id.to_owned()),

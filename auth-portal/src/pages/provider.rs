@@ -14,7 +14,7 @@ use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::{Fields, SessionForm};
 use crate::session::{Session, SignedIn};
-use crate::text::{EN, ProviderTexts, fill, sentence};
+use crate::text::{ProviderTexts, fill, sentence, texts};
 use crate::upstream::{field_faults, own_instance};
 use crate::view::{FormFaults, PageResult, Shell, page};
 
@@ -125,7 +125,7 @@ pub(crate) async fn submit(State(portal): State<Portal>, form_in: SessionForm) -
     match portal.deploy.configure_provider(&request).await {
         Ok(instance) => Ok(open(&instance)),
         Err(error) => {
-            let (status, faults) = judge(&error, &EN.provider);
+            let (status, faults) = judge(&error, &texts().provider);
             Ok(form(&session, &instance, &typed, faults, status))
         }
     }
@@ -133,7 +133,7 @@ pub(crate) async fn submit(State(portal): State<Portal>, form_in: SessionForm) -
 
 /// A provider, or what is wrong with the fields.
 fn parse(typed: &Typed, fields: &mut Fields) -> Result<Provider, FormFaults> {
-    let t = &EN.provider;
+    let t = &texts().provider;
     let Ok(kind) = typed.kind.parse::<ProviderKind>() else {
         return Err(FormFaults::field("provider", t.unknown));
     };
@@ -189,7 +189,7 @@ fn form(
     faults: FormFaults,
     status: StatusCode,
 ) -> Response {
-    let t = &EN.provider;
+    let t = &texts().provider;
     let choice = |kind: ProviderKind, title, text| Choice {
         value: kind.as_str(),
         title,
@@ -220,7 +220,7 @@ fn form(
 
 /// A provider's name for people.
 pub(crate) fn provider_title(kind: &str) -> &str {
-    let t = &EN.provider;
+    let t = &texts().provider;
     match kind.parse::<ProviderKind>() {
         Ok(ProviderKind::Echo) => t.echo_name,
         Ok(ProviderKind::Openai) => t.openai,

@@ -32,7 +32,7 @@ use crate::error::{PageError, redirect};
 use crate::form::SessionForm;
 use crate::progress::{Progress, Working, from_operation};
 use crate::session::{Session, SignedIn};
-use crate::text::{EN, sentence};
+use crate::text::{sentence, texts};
 use crate::upstream::standing;
 use crate::view::{FormFaults, PageResult, Shell, page};
 
@@ -109,11 +109,11 @@ fn failed(
 
 /// How it stands; a neighbour that does not answer is something to wait for.
 async fn look(portal: &Portal, session: &Session) -> (Progress, Option<OperationId>) {
-    match standing(portal, &session.view, &EN).await {
+    match standing(portal, &session.view, texts()).await {
         Ok(standing) => (standing.progress, standing.follow),
         Err(error) => {
             tracing::warn!(%error, "deploy-control cannot say how an instance comes along");
-            (Progress::Working(Working::waiting(EN.provisioning.deploy_gone, &EN)), None)
+            (Progress::Working(Working::waiting(texts().provisioning.deploy_gone, texts())), None)
         }
     }
 }
@@ -131,7 +131,7 @@ pub(crate) async fn retry(State(portal): State<Portal>, form: SessionForm) -> Pa
     let slug = match wanted.as_deref().map(str::parse::<Slug>).transpose() {
         Ok(slug) => slug,
         Err(error) => {
-            let faults = FormFaults::field("slug", sentence(EN.provisioning.slug, &error.to_string()));
+            let faults = FormFaults::field("slug", sentence(texts().provisioning.slug, &error.to_string()));
             let reason = session.view.provisioning.reason.clone().unwrap_or_default();
             return Ok(failed(&session, reason, wanted, faults, StatusCode::UNPROCESSABLE_ENTITY));
         }
@@ -143,7 +143,7 @@ pub(crate) async fn retry(State(portal): State<Portal>, form: SessionForm) -> Pa
         // Somebody (another tab) was faster; the progress page shows it.
         Err(error) if error.is(codes::OPERATION_IN_PROGRESS) => Ok(redirect("/provisioning")),
         Err(error) if error.is(codes::SLUG_TAKEN) => {
-            let faults = FormFaults::field("slug", EN.provisioning.slug_taken);
+            let faults = FormFaults::field("slug", texts().provisioning.slug_taken);
             Ok(failed(&session, String::new(), wanted, faults, StatusCode::UNPROCESSABLE_ENTITY))
         }
         Err(error) => refused_retry(&session, wanted, error),
@@ -249,7 +249,7 @@ impl Stream {
                 if operation.state.is_final() {
                     return;
                 }
-                self.tell(from_operation(&operation, &EN)).await;
+                self.tell(from_operation(&operation, texts())).await;
             }
         }
     }
@@ -266,7 +266,8 @@ impl Stream {
             }
             Err(error) => {
                 tracing::warn!(%error, "authz-service cannot say how an order stands");
-                self.tell(Progress::Working(Working::waiting(EN.provisioning.authz_gone, &EN))).await;
+                self.tell(Progress::Working(Working::waiting(texts().provisioning.authz_gone, texts())))
+                    .await;
             }
         }
         false

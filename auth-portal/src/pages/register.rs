@@ -16,7 +16,7 @@ use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::OpenForm;
 use crate::session::{MaybeSession, VisitorForm};
-use crate::text::{EN, Texts, fill};
+use crate::text::{Texts, fill, texts};
 use crate::upstream::field_faults;
 use crate::view::{FormFaults, PageResult, Shell, page};
 
@@ -95,7 +95,7 @@ pub(crate) async fn submit(
     // Down between two calls: the form is shown with what is most often true.
     let usual = PortalSettings { registration: RegistrationMode::Open, password_min: 8, password_max: 128 };
     let settings = portal.authz.settings().await.unwrap_or(usual);
-    let (status, faults) = judge(&error, &settings, &EN);
+    let (status, faults) = judge(&error, &settings, texts());
     if settings.registration == RegistrationMode::Closed {
         return Ok(closed(StatusCode::FORBIDDEN));
     }
@@ -155,7 +155,7 @@ fn form(
         email: &typed.email,
         password_min: settings.password_min,
         password_max: settings.password_max,
-        password_hint: fill(EN.register.password_hint, &[("min", &min)]),
+        password_hint: fill(texts().register.password_hint, &[("min", &min)]),
         asks_invite: settings.registration == RegistrationMode::Invite,
         needs_approval: settings.registration == RegistrationMode::Approval,
     };
@@ -167,12 +167,12 @@ fn form(
 }
 
 fn closed(status: StatusCode) -> Response {
-    let (title, text) = (EN.register.closed_title, EN.register.closed_text);
+    let (title, text) = (texts().register.closed_title, texts().register.closed_text);
     page(status, &NoticePage { shell: Shell::visitor(), title, text })
 }
 
 /// The account is stored and waits for an administrator's yes.
 fn pending() -> Response {
-    let (title, text) = (EN.register.pending_title, EN.register.pending_text);
+    let (title, text) = (texts().register.pending_title, texts().register.pending_text);
     page(StatusCode::ACCEPTED, &NoticePage { shell: Shell::visitor(), title, text })
 }

@@ -1,6 +1,5 @@
-//! Every word that people read, by language. A page asks for a language once and takes all its texts from
-//! there; a new language is one more value of each group, and the compiler says what is missing. Texts with
-//! a `{name}` in them are completed by [`fill`].
+//! Every word that people read, by language. A request is answered in one language, and [`texts`] has all its
+//! words; nothing else in the portal knows which it is. Texts with a `{name}` in them are completed by [`fill`].
 
 #[macro_use]
 mod group;
@@ -28,52 +27,77 @@ pub(crate) use provider::ProviderTexts;
 pub(crate) use provisioning::Provisioning;
 pub(crate) use security::{Security, Tabs};
 
-/// All texts in one language.
-pub(crate) struct Texts {
-    /// The value of the `lang` attribute (BCP 47).
-    pub(crate) lang: &'static str,
-    pub(crate) common: Common,
-    pub(crate) landing: Landing,
-    pub(crate) register: Register,
-    pub(crate) login: Login,
-    pub(crate) provisioning: Provisioning,
-    pub(crate) provider: ProviderTexts,
-    pub(crate) account: Account,
-    pub(crate) states: StateTexts,
-    pub(crate) api_keys: ApiKeyTexts,
-    pub(crate) tabs: Tabs,
-    pub(crate) security: Security,
-    pub(crate) oauth: OauthTexts,
-    pub(crate) failure: Failure,
-    pub(crate) ledger: Ledger,
-    pub(crate) usage: Use,
-    pub(crate) admin: Admin,
-    pub(crate) audit: Audit,
-    pub(crate) kinds: Kinds,
+/// Defines [`Texts`] and its value in each language.
+macro_rules! languages {
+    ($($group:ident: $name:ident,)*) => {
+        /// All texts in one language.
+        pub(crate) struct Texts {
+            /// The value of the `lang` attribute (BCP 47).
+            pub(crate) lang: &'static str,
+            $(pub(crate) $group: $name,)*
+        }
+
+        /// English.
+        static EN: Texts = Texts { lang: "en", $($group: $name::EN,)* };
+        /// Chinese as it is written on the mainland.
+        static ZH: Texts = Texts { lang: "zh-Hans", $($group: $name::ZH,)* };
+    };
 }
 
-/// English.
-pub(crate) static EN: Texts = Texts {
-    lang: "en",
-    common: Common::EN,
-    landing: Landing::EN,
-    register: Register::EN,
-    login: Login::EN,
-    provisioning: Provisioning::EN,
-    provider: ProviderTexts::EN,
-    account: Account::EN,
-    states: StateTexts::EN,
-    api_keys: ApiKeyTexts::EN,
-    tabs: Tabs::EN,
-    security: Security::EN,
-    oauth: OauthTexts::EN,
-    failure: Failure::EN,
-    ledger: Ledger::EN,
-    usage: Use::EN,
-    admin: Admin::EN,
-    audit: Audit::EN,
-    kinds: Kinds::EN,
-};
+languages! {
+    common: Common,
+    landing: Landing,
+    register: Register,
+    login: Login,
+    provisioning: Provisioning,
+    provider: ProviderTexts,
+    account: Account,
+    states: StateTexts,
+    api_keys: ApiKeyTexts,
+    tabs: Tabs,
+    security: Security,
+    oauth: OauthTexts,
+    failure: Failure,
+    ledger: Ledger,
+    usage: Use,
+    admin: Admin,
+    audit: Audit,
+    kinds: Kinds,
+}
+
+/// A language that the pages speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Language {
+    /// What everybody gets who asked for nothing that is spoken here.
+    #[default]
+    English,
+    /// 简体中文.
+    Chinese,
+}
+
+tokio::task_local! {
+    static SPOKEN: Language;
+}
+
+impl Language {
+    /// Answers a request in this language: whatever runs within takes its words from [`texts`].
+    pub(crate) async fn spoken<F: Future>(self, work: F) -> F::Output {
+        SPOKEN.scope(self, work).await
+    }
+
+    /// The language of the request that is answered.
+    pub(crate) fn current() -> Self {
+        SPOKEN.try_with(|language| *language).unwrap_or_default()
+    }
+}
+
+/// All texts, in the language of the request that is answered.
+pub(crate) fn texts() -> &'static Texts {
+    match Language::current() {
+        Language::English => &EN,
+        Language::Chinese => &ZH,
+    }
+}
 
 /// Puts values in the place of their `{name}`. Values are not escaped: the templates do that.
 pub(crate) fn fill(text: &str, values: &[(&str, &str)]) -> String {
@@ -115,6 +139,12 @@ pub(crate) fn sentence(label: &str, message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_request_is_answered_in_its_language_and_what_is_outside_in_english() {
+        assert_eq!(Language::Chinese.spoken(async { texts().lang }).await, "zh-Hans");
+        assert_eq!(texts().lang, "en");
+    }
 
     #[test]
     fn values_are_put_in_once() {

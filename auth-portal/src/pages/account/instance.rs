@@ -18,7 +18,7 @@ use crate::ledger::{Meter, Reader, Row, last_stop, meters, rows};
 use crate::moment::{Moment, moment};
 use crate::pages::provider::provider_title;
 use crate::session::Session;
-use crate::text::{Account, EN, StateTexts, fill};
+use crate::text::{Account, StateTexts, fill, texts};
 use crate::upstream::{operation, own_instance};
 use crate::view::PageResult;
 
@@ -88,7 +88,7 @@ pub(crate) struct Offers {
 
 /// Each state's word, explanation, tone and offers.
 pub(crate) fn describe(state: InstanceState) -> (&'static str, &'static str, &'static str, Offers) {
-    let (t, a): (&StateTexts, &Account) = (&EN.states, &EN.account);
+    let (t, a): (&StateTexts, &Account) = (&texts().states, &texts().account);
     let open = |open, actions| Offers { open: Some(open), actions, provider: true, watch: false };
     let watch = Offers { watch: true, ..Offers::default() };
     let only = |actions| Offers { actions, ..Offers::default() };
@@ -110,7 +110,7 @@ pub(crate) fn describe(state: InstanceState) -> (&'static str, &'static str, &'s
 
 /// Where the form of an action goes, and the words on its button.
 fn button(action: &str) -> (String, &'static str) {
-    let t = &EN.account;
+    let t = &texts().account;
     let words = match action {
         AGAIN => return ("/provisioning/retry".to_owned(), t.try_again),
         "start" => t.start,
@@ -146,7 +146,7 @@ pub(super) async fn act(
 
 /// What a refused action means for the page.
 fn refusal(error: ApiError) -> Result<(StatusCode, String), PageError> {
-    let t = &EN.account;
+    let t = &texts().account;
     match error.problem() {
         Some(problem) if problem.kind == codes::OPERATION_IN_PROGRESS => {
             Ok((StatusCode::CONFLICT, t.busy.to_owned()))
@@ -194,7 +194,7 @@ async fn record(portal: &Portal, id: InstanceId, now: Timestamp, card: &mut Card
 
 /// No instance on record: is one ordered, was it refused, is it gone?
 fn without(session: &Session) -> Standing {
-    let t = &EN.account;
+    let t = &texts().account;
     let order = &session.view.provisioning;
     let reason = order.reason.clone();
     match order.state {
@@ -222,7 +222,7 @@ fn card(instance: &InstanceView, work: Option<OperationView>, now: Timestamp) ->
     let is_new = work.as_ref().is_some_and(|work| work.kind == OperationKind::Register);
     let under_way = work.map(|operation| UnderWay {
         title: if operation.step_title.is_empty() {
-            EN.account.under_way.to_owned()
+            texts().account.under_way.to_owned()
         } else {
             operation.step_title
         },

@@ -22,7 +22,7 @@ use crate::error::{PageError, redirect};
 use crate::form::{Fields, SessionForm};
 use crate::moment::{Moment, coming, moment};
 use crate::session::Session;
-use crate::text::{ApiKeyTexts, EN, fill};
+use crate::text::{ApiKeyTexts, fill, texts};
 use crate::upstream::{field_faults, own_instance};
 use crate::view::{FormFaults, PageResult, Shell, page};
 
@@ -97,11 +97,11 @@ impl KeyForm {
     /// The days of the choice. Anything else is none of the choices.
     fn days(&self) -> Result<u32, FormFaults> {
         let days = self.expiry.parse().ok().filter(|days| DAYS.contains(days));
-        days.ok_or_else(|| FormFaults::field("expires_in_days", EN.api_keys.expiry_choose))
+        days.ok_or_else(|| FormFaults::field("expires_in_days", texts().api_keys.expiry_choose))
     }
 
     fn scope(&self) -> Result<ApiKeyScope, FormFaults> {
-        self.scope.parse().map_err(|_| FormFaults::field("scopes", EN.api_keys.scope_choose))
+        self.scope.parse().map_err(|_| FormFaults::field("scopes", texts().api_keys.scope_choose))
     }
 }
 
@@ -112,7 +112,7 @@ impl Section {
         let answer = answer.inspect_err(|error| tracing::warn!(%error, "API keys could not be shown")).ok();
         let now = portal.clock.now();
         let rows = answer.map(|list| list.api_keys.iter().map(|key| row(key, now)).collect::<Vec<_>>());
-        let (t, full) = (&EN.api_keys, rows.as_ref().is_some_and(|rows| rows.len() >= MAX_API_KEYS));
+        let (t, full) = (&texts().api_keys, rows.as_ref().is_some_and(|rows| rows.len() >= MAX_API_KEYS));
         let scopes = vec![
             choice(&form.scope, ApiKeyScope::Instance.as_str(), t.scope_all, t.scope_all_text),
             choice(&form.scope, ApiKeyScope::InstanceRead.as_str(), t.scope_read, t.scope_read_text),
@@ -132,7 +132,7 @@ fn choice(chosen: &str, value: &str, title: &str, text: &'static str) -> Choice 
 }
 
 fn row(key: &ApiKeyView, now: Timestamp) -> Row {
-    let t = &EN.api_keys;
+    let t = &texts().api_keys;
     let ends_soon = key.expires_at.as_second() - now.as_second() < SOON_SECS;
     let mark = match key.state {
         ApiKeyState::Expired => Some(("bad", t.expired)),
@@ -198,7 +198,7 @@ pub(super) async fn create(
 
 /// What a refusal means for the form.
 fn judge(error: &ApiError) -> (StatusCode, FormFaults) {
-    let t = &EN.api_keys;
+    let t = &texts().api_keys;
     match error.problem() {
         Some(problem) if problem.kind == codes::TOO_MANY_KEYS => {
             (problem.status_code(), FormFaults::form(t.full))
@@ -233,7 +233,7 @@ async fn made(portal: &Portal, session: &Session, answer: &CreateApiKeyAnswer) -
     let instance = own_instance(portal, session.view.user.user_id).await.ok().flatten();
     let view = NewKeyPage {
         shell: session.shell(),
-        lead: fill(EN.api_keys.made_lead, &[("name", &answer.api_key.name)]),
+        lead: fill(texts().api_keys.made_lead, &[("name", &answer.api_key.name)]),
         key,
         example: instance.map(|instance| {
             format!("curl -H 'Authorization: Bearer {key}' {}/", instance.url.trim_end_matches('/'))

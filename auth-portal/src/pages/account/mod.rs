@@ -20,7 +20,7 @@ pub(crate) use instance::describe;
 use crate::app::Portal;
 use crate::error::redirect;
 use crate::session::{Session, SignedIn};
-use crate::text::EN;
+use crate::text::texts;
 use crate::view::{PageResult, Shell, page};
 use instance::{Record, Standing};
 use keys::{KeyForm, Section};
@@ -89,11 +89,11 @@ async fn show(
 ) -> PageResult {
     let done = query.ok().and_then(|Query(query)| query.done);
     let text = done.and_then(|action| match action.as_str() {
-        "start" => Some(EN.account.done_start),
-        "stop" => Some(EN.account.done_stop),
-        "restart" => Some(EN.account.done_restart),
-        "sleep" => Some(EN.account.done_sleep),
-        "revoke-key" => Some(EN.api_keys.revoked),
+        "start" => Some(texts().account.done_start),
+        "stop" => Some(texts().account.done_stop),
+        "restart" => Some(texts().account.done_restart),
+        "sleep" => Some(texts().account.done_sleep),
+        "revoke-key" => Some(texts().api_keys.revoked),
         _ => None,
     });
     let message = text.map(|text| Message { text: text.to_owned(), bad: false });

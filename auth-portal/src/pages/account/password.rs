@@ -14,7 +14,7 @@ use super::security;
 use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::SessionForm;
-use crate::text::{EN, fill};
+use crate::text::{fill, texts};
 use crate::upstream::field_faults;
 use crate::view::{FormFaults, PageResult};
 
@@ -35,7 +35,7 @@ impl PasswordForm {
         let settings = portal.authz.settings().await.ok();
         let (min, max) =
             settings.map_or(USUAL_LENGTH, |settings| (settings.password_min, settings.password_max));
-        let hint = fill(EN.register.password_hint, &[("min", &min.to_string())]);
+        let hint = fill(texts().register.password_hint, &[("min", &min.to_string())]);
         Self { min, max, hint, faults }
     }
 }
@@ -70,7 +70,7 @@ pub(super) async fn change(
 
 /// What a refusal means for the form.
 fn judge(error: &ApiError) -> (StatusCode, FormFaults) {
-    let t = &EN.security;
+    let t = &texts().security;
     match error.problem() {
         Some(problem) if problem.status == 422 && problem.errors.contains_key("current_password") => {
             (problem.status_code(), FormFaults::field("current_password", t.current_wrong))
@@ -80,7 +80,7 @@ fn judge(error: &ApiError) -> (StatusCode, FormFaults) {
             (problem.status_code(), field_faults(problem, &labels))
         }
         Some(problem) if problem.kind == codes::TOO_MANY_TRIES => {
-            (problem.status_code(), FormFaults::form(EN.login.too_many))
+            (problem.status_code(), FormFaults::form(texts().login.too_many))
         }
         _ => {
             tracing::warn!(%error, "a password could not be changed");

@@ -20,7 +20,7 @@ use crate::error::{PageError, redirect};
 use crate::form::SessionForm;
 use crate::moment::{Moment, moment, soon};
 use crate::session::{Session, SignedIn};
-use crate::text::{EN, fill};
+use crate::text::{fill, texts};
 use crate::view::{FormFaults, PageResult, Shell, page};
 
 /// Longest part of an unknown browser's own words that is shown, in characters.
@@ -60,9 +60,9 @@ pub(super) async fn show(
 ) -> PageResult {
     let done = query.ok().and_then(|Query(query)| query.done);
     let text = done.and_then(|what| match what.as_str() {
-        "session" => Some(EN.security.done_session),
-        "others" => Some(EN.security.done_others),
-        "password" => Some(EN.security.done_password),
+        "session" => Some(texts().security.done_session),
+        "others" => Some(texts().security.done_others),
+        "password" => Some(texts().security.done_password),
         _ => None,
     });
     let message = text.map(|text| Message { text: text.to_owned(), bad: false });
@@ -120,7 +120,7 @@ pub(super) async fn render(
 }
 
 fn row(session: &SessionItem, now: Timestamp) -> Row {
-    let t = &EN.security;
+    let t = &texts().security;
     let browser = session.agent.as_deref().map_or_else(|| t.browser_unknown.to_owned(), browser);
     let address = session.address.clone().unwrap_or_else(|| t.from_unknown.to_owned());
     let sign_out = fill(t.sign_out_which, &[("browser", &browser), ("address", &address)]);
@@ -141,7 +141,7 @@ fn row(session: &SessionItem, now: Timestamp) -> Row {
 fn browser(agent: &str) -> String {
     match agent::names(agent) {
         (Some(browser), Some(system)) => {
-            fill(EN.security.browser_on, &[("browser", browser), ("system", system)])
+            fill(texts().security.browser_on, &[("browser", browser), ("system", system)])
         }
         (Some(name), None) | (None, Some(name)) => name.to_owned(),
         (None, None) => agent.chars().take(MAX_SHOWN_AGENT).collect(),

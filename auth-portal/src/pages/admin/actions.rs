@@ -8,7 +8,7 @@ use super::{asked, instance, overview, refusal};
 use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::AdminForm;
-use crate::text::EN;
+use crate::text::texts;
 use crate::view::{FormFaults, PageResult};
 
 /// What needs no second thought.
@@ -41,7 +41,7 @@ async fn remove(portal: &Portal, id: InstanceId, purge: bool, form: AdminForm) -
     let view = portal.deploy.instance(id).await.map_err(asked)?;
     if form.fields.text("confirm").trim() != view.slug.as_str() {
         let field = if purge { "confirm-purge" } else { "confirm-delete" };
-        let faults = FormFaults::field(field, EN.admin.confirm_wrong);
+        let faults = FormFaults::field(field, texts().admin.confirm_wrong);
         return instance::unconfirmed(portal, &form.session, id, faults).await;
     }
     match portal.deploy.delete(id, purge).await {

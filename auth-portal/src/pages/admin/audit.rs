@@ -19,7 +19,7 @@ use super::audit_file::{Format, download};
 use crate::app::Portal;
 use crate::error::PageError;
 use crate::session::Session;
-use crate::text::{EN, sentence};
+use crate::text::{sentence, texts};
 use crate::view::{FormFaults, PageResult, Shell, page};
 
 /// Entries on a page.
@@ -74,7 +74,7 @@ impl AuditQuery {
     fn filter(&self) -> (AuditFilter, FormFaults) {
         let mut faults = FormFaults::default();
         let asked = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        let t = &EN.audit;
+        let t = &texts().audit;
         let mut day = |name: &str, label: &str, text: &str, later: i64| {
             parse_day(text, later).unwrap_or_else(|()| {
                 faults.add(name, sentence(label, t.bad_day));

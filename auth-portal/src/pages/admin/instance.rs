@@ -19,7 +19,7 @@ use crate::moment::{Moment, moment};
 use crate::pages::account::describe;
 use crate::pages::provider::provider_title;
 use crate::session::Session;
-use crate::text::{EN, fill};
+use crate::text::{fill, texts};
 use crate::upstream::operation;
 use crate::view::{FormFaults, PageResult, Shell, page};
 
@@ -119,7 +119,7 @@ pub(super) async fn unconfirmed(
 }
 
 fn outcome(action: &str) -> Option<Message> {
-    let t = &EN.admin;
+    let t = &texts().admin;
     let text = match action {
         "cancel" => t.done_cancel.to_owned(),
         action => {
@@ -132,7 +132,7 @@ fn outcome(action: &str) -> Option<Message> {
 
 /// The words on an action's button.
 fn words(action: &str) -> &'static str {
-    let t = &EN.admin;
+    let t = &texts().admin;
     match action {
         "start" => t.start,
         "stop" => t.stop,
@@ -183,7 +183,7 @@ async fn render(
         last_used: view.last_activity_at.map(|at| moment(at, now)),
         actions: offers(view.state).iter().filter(|_| idle).map(|action| (*action, words(action))).collect(),
         is_newest: around.before.is_none(),
-        confirm_words: fill(EN.admin.confirm, &[("name", view.slug.as_str())]),
+        confirm_words: fill(texts().admin.confirm, &[("name", view.slug.as_str())]),
         poll: if idle && class != "moving" { String::new() } else { path.clone() },
         path,
         parts,
@@ -235,7 +235,7 @@ async fn under_way(portal: &Portal, view: &InstanceView) -> Result<Option<Active
 }
 
 fn facts(view: &InstanceView) -> Vec<(&'static str, String)> {
-    let t = &EN.admin;
+    let t = &texts().admin;
     let none = || t.none.to_owned();
     let provider = view.provider.as_ref().map(|provider| {
         let parts =

@@ -20,7 +20,7 @@ use http::request::Parts;
 use crate::app::Portal;
 use crate::error::PageError;
 use crate::session::{MaybeSession, Session, come_back};
-use crate::text::{EN, fill};
+use crate::text::{fill, texts};
 
 /// What is said over a page.
 pub(super) struct Message {
@@ -69,7 +69,7 @@ impl FromRequestParts<Portal> for Administrator {
 
 /// What a refusal of deploy-control's means for the page; an instance or operation that is gone is no page.
 fn refusal(error: ApiError) -> Result<(StatusCode, Message), PageError> {
-    let t = &EN.admin;
+    let t = &texts().admin;
     let (status, text) = match error.problem() {
         Some(problem) if problem.kind == codes::NOT_FOUND => return Err(PageError::NotFound),
         Some(problem) if problem.kind == codes::OPERATION_IN_PROGRESS => {

@@ -19,7 +19,7 @@ use crate::error::PageError;
 use crate::moment::{Moment, moment};
 use crate::pages::account::describe;
 use crate::session::Session;
-use crate::text::{EN, fill};
+use crate::text::{fill, texts};
 use crate::view::{PageResult, Shell, page};
 
 /// Instances on a page.
@@ -130,7 +130,7 @@ pub(super) async fn refused(
 }
 
 fn outcome(query: &OverviewQuery) -> Option<Message> {
-    let t = &EN.admin;
+    let t = &texts().admin;
     let (text, bad) = match query.done.as_deref()? {
         "proven" => (t.proven.to_owned(), false),
         "unproven" => (t.unproven.to_owned(), true),
@@ -198,7 +198,7 @@ fn choices(chosen: Option<InstanceState>) -> Vec<Choice> {
 }
 
 fn checks(health: &HealthView) -> Vec<CheckRow> {
-    let t = &EN.admin;
+    let t = &texts().admin;
     let row = |(name, check): (&String, &control_api::deploy::CheckView)| {
         let name = match name.as_str() {
             "docker" => t.check_docker.to_owned(),
@@ -219,7 +219,7 @@ fn checks(health: &HealthView) -> Vec<CheckRow> {
 fn more_work(overview: &OverviewView) -> Option<String> {
     let shown = u64::try_from(overview.operations.len()).unwrap_or(u64::MAX);
     let more = overview.active.saturating_sub(shown);
-    (more > 0).then(|| fill(EN.admin.work_more, &[("n", &more.to_string())]))
+    (more > 0).then(|| fill(texts().admin.work_more, &[("n", &more.to_string())]))
 }
 
 /// An operation that has not ended.
@@ -236,7 +236,7 @@ pub(super) fn work_row(active: &ActiveOperation, now: Timestamp) -> WorkRow {
         queue: operation.queue_position,
         deadline: clock_time(operation.deadline, now),
         deadline_iso: operation.deadline.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        cancel_label: fill(EN.admin.cancel_of, &[("name", active.slug.as_str())]),
+        cancel_label: fill(texts().admin.cancel_of, &[("name", active.slug.as_str())]),
     }
 }
 
@@ -248,7 +248,7 @@ fn clock_time(at: Timestamp, now: Timestamp) -> String {
 }
 
 fn kind(kind: OperationKind) -> &'static str {
-    let t = &EN.kinds;
+    let t = &texts().kinds;
     match kind {
         OperationKind::Register => t.register,
         OperationKind::Start => t.start,
