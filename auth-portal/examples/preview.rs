@@ -118,6 +118,7 @@ fn administration(fakes: &Fakes) {
     ] {
         fakes.audit_entry(action, target, name);
     }
+    fakes.audit_targets();
     let event = |seq, minute: i64, what: &str, cause: &str, evidence: Option<&str>, actor: &str| EventView {
         seq,
         at: at(NOW) - jiff::SignedDuration::from_mins(minute),

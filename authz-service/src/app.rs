@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authz::{Authz, Shared};
 use crate::config::Config;
+use crate::forwarding::settings::AuditTargetSettings;
+use crate::forwarding::{self, DELIVERY_TIME, Target};
 use crate::keys::Keys;
 use crate::password::hashing::Hasher;
 use crate::store::Store;
@@ -84,6 +86,7 @@ impl App {
         lifecycle.spawn_critical("outbox", outbox::run(Arc::clone(&authz), deploy));
         lifecycle.spawn_critical("cleanup", cleanup::run(Arc::clone(&authz)));
         lifecycle.spawn_critical("key-rotation", keys::run(Arc::clone(&authz)));
+        forward_audit(&authz, lifecycle).await?;
 
         let metrics = Metrics::new();
         let main = http::main_routes(&authz).merge(health.router());
@@ -117,9 +120,28 @@ pub(crate) async fn open(
         health,
         revoked: watch::Sender::new(last),
         ordered: Notify::new(),
+        audit_test: Notify::new(),
         stopping,
         config,
     }))
+}
+
+/// Sends the audit log to where the operator wants it.
+async fn forward_audit(authz: &Shared, lifecycle: &Lifecycle) -> Result<(), StartError> {
+    let AuditTargetSettings { syslog, webhook } = authz.config.audit_targets.clone();
+    let webhook = match webhook {
+        Some(target) => {
+            let client = http_client::internet().timeout(DELIVERY_TIME).no_proxy();
+            Some(Target::webhook(target, http_client::build(client)?))
+        }
+        None => None,
+    };
+    let targets = syslog.map(Target::Syslog).into_iter().chain(webhook);
+    for target in targets {
+        forwarding::prepare(authz, &target).await.map_err(|error| StartError::Other(error.to_string()))?;
+        lifecycle.spawn_critical("audit-forwarding", forwarding::run(Arc::clone(authz), target));
+    }
+    Ok(())
 }
 
 /// Makes the folder, for this user alone: it holds password hashes and the master key.

@@ -25,6 +25,8 @@ pub(crate) struct Authz {
     pub(crate) revoked: watch::Sender<i64>,
     /// Wakes the outbox worker.
     pub(crate) ordered: Notify,
+    /// Wakes those that send the audit log on.
+    pub(crate) audit_test: Notify,
     /// Cancelled when the process stops: requests that wait must answer.
     pub(crate) stopping: CancellationToken,
 }

@@ -11,6 +11,7 @@ use service_kit::env::{ConfigError, EnvReader};
 use service_kit::secret::Secret;
 use url::{Host, Url};
 
+use crate::forwarding::settings::AuditTargetSettings;
 use crate::password::hashing::HashParams;
 
 const TOKEN_MIN: usize = 32;
@@ -52,6 +53,8 @@ pub struct Config {
     pub login_burst: u32,
     /// Days for which the audit log keeps an entry; for ever where absent.
     pub audit_days: Option<u32>,
+    /// Where the audit log is sent to.
+    pub audit_targets: AuditTargetSettings,
     /// Cost of a password hash.
     pub hashing: HashParams,
     /// How often it is asked whether a signing key is due; no variable sets it.
@@ -84,6 +87,7 @@ impl Config {
             portal_url: origin(&mut env, "PORTAL_PUBLIC_URL", "http://localhost:3081"),
             login_burst: env.parse_or("BEAVER_LOGIN_BURST", 5),
             audit_days: audit_days(&mut env),
+            audit_targets: AuditTargetSettings::from_env(&mut env),
             hashing: HashParams::default(),
             key_check: KEY_CHECK,
         };

@@ -16,6 +16,7 @@ mod config;
 mod delays;
 mod email;
 mod error;
+mod forwarding;
 mod handoff;
 pub mod healthcheck;
 mod http;
@@ -35,4 +36,5 @@ mod tokens;
 
 pub use app::{App, InstanceListener, Listeners};
 pub use config::Config;
+pub use forwarding::settings::AuditTargetSettings;
 pub use password::hashing::HashParams;

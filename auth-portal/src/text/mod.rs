@@ -9,6 +9,7 @@ mod api_keys;
 mod audit;
 mod entry;
 mod failure;
+mod forwarding;
 mod ledger;
 mod oauth;
 mod provider;
@@ -21,6 +22,7 @@ pub(crate) use api_keys::ApiKeyTexts;
 pub(crate) use audit::Audit;
 pub(crate) use entry::{Common, Landing, Login, Register};
 pub(crate) use failure::Failure;
+pub(crate) use forwarding::Forwarding;
 pub(crate) use ledger::{Ledger, Use};
 pub(crate) use oauth::OauthTexts;
 pub(crate) use provider::ProviderTexts;
@@ -62,6 +64,7 @@ languages! {
     usage: Use,
     admin: Admin,
     audit: Audit,
+    forwarding: Forwarding,
     kinds: Kinds,
 }
 

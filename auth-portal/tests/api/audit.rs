@@ -84,3 +84,33 @@ async fn to_others_there_is_no_log() {
     }
     assert!(app.fakes.calls("/portal/admin/audit").is_empty());
 }
+
+#[tokio::test]
+async fn administrators_see_where_the_log_goes_and_try_it() {
+    let (app, mut browser) = administrator().await;
+    browser.get("/admin/audit").await.shows("href=\"/admin/audit/forwarding\"");
+    browser.get("/admin/audit/forwarding").await.shows("It is sent nowhere.");
+    let test = "/admin/audit/forwarding/test";
+    let page = browser.post(test, &[("target", "syslog")]).await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    page.shows("not configured any more");
+
+    app.fakes.audit_targets();
+    let page = browser.get("/admin/audit/forwarding").await;
+    page.shows("<dd>128</dd>");
+    page.shows("udp://logs.example.com:514");
+    page.shows("The last try failed");
+    page.shows("the receiver answered with status 503");
+    page.shows("arrived means sent");
+
+    let page = browser.post(test, &[("target", "syslog")]).await;
+    assert_eq!(page.status, StatusCode::OK);
+    page.shows("Syslog: the test entry has arrived.");
+    let asked = app.fakes.calls("/portal/admin/audit/test").last().expect("a call").clone();
+    assert_eq!(asked["client_addr"], "127.0.0.1");
+    browser
+        .post(test, &[("target", "webhook")])
+        .await
+        .shows("Webhook: the test entry has not arrived yet: the receiver answered with status 503.");
+    assert_eq!(browser.post(test, &[("target", "pigeon")]).await.status, StatusCode::NOT_FOUND);
+}

@@ -22,6 +22,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use control_api::api_keys::ApiKeyView;
 use control_api::audit::AuditEntryView;
+use control_api::audit_targets::AuditTargetView;
 use control_api::authz::{
     HandoffAnswer, HandoffRequest, LoginAccountAnswer, LoginAccountRequest, OrderInstanceRequest, OrderState,
     PortalSettings, ProvisioningView, RegisterAccountAnswer, RegisterAccountRequest, RegistrationMode, Role,
@@ -78,6 +79,7 @@ pub(crate) struct World {
     /// Other sessions of the same account, by session.
     pub(crate) other_sessions: BTreeMap<String, Vec<SessionItem>>,
     pub(crate) audit: Vec<AuditEntryView>,
+    pub(crate) audit_targets: Vec<AuditTargetView>,
     pub(crate) instances: BTreeMap<InstanceId, InstanceView>,
     pub(crate) operations: BTreeMap<OperationId, watch::Sender<OperationView>>,
     /// The reason ledger of every instance, newest first.
@@ -107,6 +109,7 @@ impl Default for World {
             api_keys: BTreeMap::new(),
             other_sessions: BTreeMap::new(),
             audit: Vec::new(),
+            audit_targets: Vec::new(),
             instances: BTreeMap::new(),
             operations: BTreeMap::new(),
             events: Vec::new(),

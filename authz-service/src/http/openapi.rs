@@ -85,7 +85,7 @@ pub(super) struct TokenOnlyForm {
         api_keys::create,
         api_keys::list,
         api_keys::revoke,
-        audit::read,
+        audit::read, audit::targets, audit::test,
         internal::create_account,
         internal::accounts,
         internal::approve,

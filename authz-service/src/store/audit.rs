@@ -112,6 +112,11 @@ impl Store {
 }
 
 pub(super) async fn insert(conn: &mut SqliteConnection, entry: &Entry<'_>) -> Result<(), sqlx::Error> {
+    append(conn, entry).await.map(drop)
+}
+
+/// The same, where the entry's id is wanted.
+pub(super) async fn append(conn: &mut SqliteConnection, entry: &Entry<'_>) -> Result<i64, sqlx::Error> {
     sqlx::query!(
         "INSERT INTO audit (at, actor, action, target, address, request_id) VALUES (?, ?, ?, ?, ?, ?)",
         entry.at,
@@ -123,5 +128,5 @@ pub(super) async fn insert(conn: &mut SqliteConnection, entry: &Entry<'_>) -> Re
     )
     .execute(conn)
     .await
-    .map(drop)
+    .map(|done| done.last_insert_rowid())
 }

@@ -5,6 +5,7 @@
 pub(crate) mod accounts;
 pub(crate) mod api_keys;
 pub(crate) mod audit;
+pub(crate) mod audit_targets;
 pub(crate) mod clients;
 pub(crate) mod delays;
 pub(crate) mod grants;

@@ -7,6 +7,7 @@ mod audit;
 mod authorization_code;
 mod clients;
 mod foreign_library;
+mod forwarding;
 mod handoff;
 mod harness;
 mod key_rotation;

@@ -13,6 +13,7 @@ pub const ACTIONS: &[&str] = &[
     "api-key-create",
     "api-key-revoke",
     "approve-account",
+    "audit-test",
     "audit-trim",
     "create-account",
     "forget-instance",

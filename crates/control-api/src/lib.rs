@@ -3,6 +3,7 @@
 
 pub mod api_keys;
 pub mod audit;
+pub mod audit_targets;
 pub mod authz;
 pub mod authz_client;
 pub mod claims;

@@ -163,7 +163,7 @@ pub(super) async fn read(
     portal.authz.audit(&request).await.map_err(refused)
 }
 
-fn refused(error: ApiError) -> PageError {
+pub(super) fn refused(error: ApiError) -> PageError {
     if error.is(codes::NOT_YOURS) { PageError::NotFound } else { PageError::authz(error) }
 }
 

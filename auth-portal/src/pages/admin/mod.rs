@@ -4,6 +4,7 @@
 mod actions;
 mod audit;
 mod audit_file;
+mod forwarding;
 mod instance;
 mod overview;
 
@@ -34,6 +35,8 @@ pub(crate) fn routes(portal: &Portal) -> Router<Portal> {
         .route("/admin", get(overview::show))
         .route("/admin/audit", get(audit::show))
         .route("/admin/audit/export", get(audit::export))
+        .route("/admin/audit/forwarding", get(forwarding::show))
+        .route("/admin/audit/forwarding/test", post(forwarding::test))
         .route("/admin/isolation", post(actions::prove))
         .route("/admin/operations/{id}/cancel", post(actions::cancel))
         .route("/admin/instances/{id}", get(instance::show))
