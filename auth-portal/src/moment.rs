@@ -53,7 +53,7 @@ pub(crate) fn soon(at: Timestamp, now: Timestamp) -> Moment {
 }
 
 fn date(at: Timestamp) -> String {
-    at.strftime("%-d %B %Y").to_string()
+    at.strftime(texts().common.date).to_string()
 }
 
 fn iso(at: Timestamp) -> String {

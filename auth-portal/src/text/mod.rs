@@ -7,6 +7,8 @@ mod account;
 mod admin;
 mod api_keys;
 mod audit;
+#[cfg(test)]
+mod complete;
 mod entry;
 mod failure;
 mod forwarding;
@@ -43,6 +45,10 @@ macro_rules! languages {
         static EN: Texts = Texts { lang: "en", $($group: $name::EN,)* };
         /// Chinese as it is written on the mainland.
         static ZH: Texts = Texts { lang: "zh-Hans", $($group: $name::ZH,)* };
+
+        /// The texts of every group, to be checked.
+        #[cfg(test)]
+        const WORDS: &[&[complete::Words]] = &[$($name::WORDS,)*];
     };
 }
 
