@@ -11,7 +11,20 @@ use super::WORDS;
 pub(super) type Words = (&'static str, &'static str, &'static str);
 
 /// What is written alike in Chinese.
-const NAMES: [&str; 5] = ["Anthropic", "Beaver", "Docker", "ID", "OpenAI"];
+const NAMES: [&str; 12] = [
+    "Anthropic",
+    "Beaver",
+    "CSV",
+    "Docker",
+    "ID",
+    "OpenAI",
+    "SMTP",
+    "Syslog",
+    "TCP",
+    "TLS",
+    "UDP",
+    "Webhook",
+];
 
 /// Attributes whose value people read or hear.
 const SPOKEN: [&str; 5] = ["alt", "aria-description", "aria-label", "placeholder", "title"];
