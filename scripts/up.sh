@@ -179,6 +179,20 @@ tell_warnings() {
   done
 }
 
+# The way to the first administrator. The code goes to a terminal alone, never into a log, and one that lives is not
+# replaced: somebody may be about to enter it.
+tell_first_admin() {
+  authz_api GET /internal/setup-code
+  [[ $HTTP_STATUS == 200 && $(json_field open) == true ]] || return 0
+  say "first admin:  $PORTAL_PUBLIC_URL/setup"
+  if [[ -t 2 && -z $(json_field code_expires_at) ]]; then
+    authz_api POST /internal/setup-code
+    [[ $HTTP_STATUS != 201 ]] || say "set-up code:  $(json_field code) (once, until $(json_field expires_at))"
+  else
+    say "set-up code:  scripts/first-admin.sh prints a new one"
+  fi
+}
+
 main() {
   local service port
   parse_options "$@"
@@ -230,6 +244,7 @@ main() {
   case "$DEPLOY_PUBLIC_SCHEME$port" in http:80 | https:443) port='' ;; esac
   say "instances:    $DEPLOY_PUBLIC_SCHEME://<name>.$DEPLOY_PUBLIC_BASE_DOMAIN$port"
   say "stop it:      scripts/down.sh"
+  tell_first_admin
 }
 
 main "$@"

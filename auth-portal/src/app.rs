@@ -23,8 +23,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::config::Config;
 use crate::csrf::CsrfKey;
 use crate::error::PageError;
+use crate::frame::{self, LastFrame};
 use crate::headers::{self, SecurityHeaders};
-use crate::pages::{account, admin, authorize, landing, login, oauth, provider, provisioning, register};
+use crate::pages::{
+    account, admin, authorize, landing, login, oauth, provider, provisioning, register, setup,
+};
 use crate::session::Cookies;
 use crate::{assets, health, language};
 
@@ -44,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) frame: LastFrame,
 }
 
 impl Deref for Portal {
@@ -101,16 +105,19 @@ impl App {
             clock,
             lifecycle: lifecycle.clone(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            frame: LastFrame::default(),
             config,
         }));
         let (health, metrics) = (Health::new(), Metrics::new());
         let security = SecurityHeaders::new(&portal.config)?;
         health::watch(lifecycle, portal.clone(), health.clone());
+        let framed = from_fn_with_state(portal.clone(), frame::put);
         let pages = routes(portal, &health)
             // Inside the other layers, so that the page of a panic has the same headers as any other.
             .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
                 PageError::Internal("a handler panicked".to_owned()).into_response()
             }))
+            .layer(framed)
             .layer(from_fn_with_state(security, headers::add))
             .layer(from_fn(language::speak));
         let pages = server::layers(pages, &metrics, crate::form::BODY_LIMIT);
@@ -125,6 +132,7 @@ fn routes(portal: Portal, health: &Health) -> Router {
     Router::new()
         .route("/", get(landing::show))
         .route("/register", get(register::show).post(register::submit))
+        .route("/setup", get(setup::show).post(setup::submit))
         .route("/login", get(login::show).post(login::submit))
         .route("/logout", get(account::to_account).post(login::logout))
         .route("/provisioning", get(provisioning::show))

@@ -11,6 +11,7 @@ mod config;
 mod csrf;
 mod error;
 mod form;
+mod frame;
 mod headers;
 mod health;
 pub mod healthcheck;

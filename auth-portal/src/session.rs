@@ -173,10 +173,12 @@ pub(crate) fn page_of_form(path: &str) -> &'static str {
             "/account/security"
         }
         Some("account") => "/account",
+        Some("admin") if parts.next() == Some("settings") => "/admin/settings",
         Some("admin") => "/admin",
         Some("onboarding") => "/onboarding/provider",
         Some("provisioning") => "/provisioning",
         Some("register") => "/register",
+        Some("setup") => "/setup",
         Some("login") => "/login",
         _ => "/",
     }

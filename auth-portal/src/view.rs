@@ -7,6 +7,7 @@ use service_kit::request_id;
 
 use crate::assets::{AssetUrls, URLS};
 use crate::error::PageError;
+use crate::frame::Frame;
 use crate::text::{Texts, texts};
 
 /// The frame around a page.
@@ -19,6 +20,8 @@ pub(crate) struct Shell {
     pub(crate) offers_sign_in: bool,
     /// Whether the administration is offered.
     pub(crate) administers: bool,
+    /// What stands on every page.
+    pub(crate) frame: Frame,
 }
 
 /// What the frame needs for the person who is signed in.
@@ -31,7 +34,14 @@ pub(crate) struct SignedInAs {
 impl Shell {
     /// The frame for a visitor.
     pub(crate) fn visitor() -> Self {
-        Self { t: texts(), assets: &URLS, user: None, offers_sign_in: true, administers: false }
+        Self {
+            t: texts(),
+            assets: &URLS,
+            user: None,
+            offers_sign_in: true,
+            administers: false,
+            frame: Frame::current(),
+        }
     }
 
     /// The frame for somebody who may or may not be signed in.

@@ -27,9 +27,9 @@ const EMAIL_TAKEN: &str = "has an account already; sign in instead";
 const INVITE_BAD: &str = "is unknown, used or expired; ask for a new one";
 
 /// A form whose fields hold.
-struct NewUser {
-    username: Username,
-    email: String,
+pub(crate) struct NewUser {
+    pub(crate) username: Username,
+    pub(crate) email: String,
     invite_hash: Option<[u8; 32]>,
 }
 
@@ -39,7 +39,7 @@ impl Authz {
         &self,
         request: &RegisterAccountRequest,
     ) -> Result<RegisterAccountAnswer, Error> {
-        let mode = self.config.registration;
+        let mode = self.registration();
         if mode == RegistrationMode::Closed {
             return Err(Error::RegistrationClosed);
         }
@@ -80,7 +80,7 @@ impl Authz {
         Ok(RegisterAccountAnswer { user_id, session: session_secret.into(), operation: None })
     }
 
-    async fn parse_registration(
+    pub(crate) async fn parse_registration(
         &self,
         request: &RegisterAccountRequest,
         mode: RegistrationMode,
@@ -271,7 +271,7 @@ pub(crate) fn too_soon(wait_ms: Option<i64>) -> Result<(), Error> {
 }
 
 /// A refusal of the store's as the caller sees it.
-fn created(creation: &Creation) -> Result<(), Error> {
+pub(crate) fn created(creation: &Creation) -> Result<(), Error> {
     match *creation {
         Creation::Done => Ok(()),
         Creation::InviteGone => Err(Error::Fields(Faults::one("invite", INVITE_BAD))),

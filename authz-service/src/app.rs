@@ -111,10 +111,12 @@ pub(crate) async fn open(
     let store = Store::open(&config.data_dir.join(DATABASE_FILE)).await.map_err(|e| other(e.to_string()))?;
     let keys =
         Keys::load(&store, &config.data_dir, config.issuer.clone(), clock.now_ms()).await.map_err(other)?;
+    let settings = store.settings().await.map_err(|e| other(e.to_string()))?;
     let last = store.last_revocation().await.map_err(|e| other(e.to_string()))?;
     Ok(Arc::new(Authz {
         hasher: Hasher::new(config.hashing).map_err(other)?,
         keys,
+        settings: watch::Sender::new(settings),
         store,
         clock,
         health,

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::keys::Keys;
 use crate::password::hashing::Hasher;
+use crate::settings::Settings;
 use crate::store::Store;
 
 /// Shared by all handlers and tasks.
@@ -20,6 +21,8 @@ pub(crate) struct Authz {
     pub(crate) clock: Clock,
     pub(crate) keys: Keys,
     pub(crate) hasher: Hasher,
+    /// What administrators set; `store` has the same.
+    pub(crate) settings: watch::Sender<Settings>,
     pub(crate) health: Health,
     /// The number of the newest revocation.
     pub(crate) revoked: watch::Sender<i64>,

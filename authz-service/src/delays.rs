@@ -63,6 +63,8 @@ pub(crate) fn network(address: IpAddr) -> String {
 pub(crate) enum Try {
     Login,
     Register,
+    /// The code of the first administrator.
+    Setup,
 }
 
 /// The bucket of a network.
@@ -80,6 +82,7 @@ impl Bucket {
         let what = match what {
             Try::Login => "login",
             Try::Register => "register",
+            Try::Setup => "setup",
         };
         Self { key: sha256(format!("{what}\n{}", network(address)).as_bytes()), burst }
     }

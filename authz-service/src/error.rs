@@ -53,6 +53,10 @@ pub(crate) enum Error {
     RegistrationClosed,
     #[error("the account waits for approval")]
     ApprovalPending,
+    #[error("the first administrator was made already")]
+    SetupClosed,
+    #[error("it was changed meanwhile")]
+    ChangedMeanwhile,
     #[error("bad credentials")]
     BadCredentials,
     #[error("the session has ended")]
@@ -99,6 +103,11 @@ impl Error {
                 .detail(
                     "The request was stored. You can sign in as soon as an administrator has approved it.",
                 ),
+            Self::SetupClosed => problem(403, codes::SETUP_CLOSED, "The set-up is closed").detail(
+                "There was an administrator already. The operator makes others with scripts/make-admin.sh.",
+            ),
+            Self::ChangedMeanwhile => problem(409, codes::CHANGED_MEANWHILE, "It was changed meanwhile")
+                .detail("Somebody else changed it since you looked at it. Look again."),
             Self::BadCredentials => problem(401, codes::BAD_CREDENTIALS, "Name or password is wrong"),
             Self::SessionEnded => {
                 problem(401, codes::SESSION_ENDED, "The session has ended").detail("Sign in again.")

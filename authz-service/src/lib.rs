@@ -31,6 +31,8 @@ mod passwords;
 mod provider;
 mod revocations;
 mod sessions;
+mod settings;
+mod setup;
 mod store;
 mod tokens;
 

@@ -9,3 +9,4 @@ pub(crate) mod oauth;
 pub(crate) mod provider;
 pub(crate) mod provisioning;
 pub(crate) mod register;
+pub(crate) mod setup;

@@ -93,7 +93,13 @@ pub(crate) async fn submit(
         Err(error) => error,
     };
     // Down between two calls: the form is shown with what is most often true.
-    let usual = PortalSettings { registration: RegistrationMode::Open, password_min: 8, password_max: 128 };
+    let usual = PortalSettings {
+        registration: RegistrationMode::Open,
+        password_min: 8,
+        password_max: 128,
+        setup_open: false,
+        banner: String::new(),
+    };
     let settings = portal.authz.settings().await.unwrap_or(usual);
     let (status, faults) = judge(&error, &settings, texts());
     if settings.registration == RegistrationMode::Closed {

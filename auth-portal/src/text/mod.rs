@@ -17,6 +17,8 @@ mod oauth;
 mod provider;
 mod provisioning;
 mod security;
+mod settings;
+mod setup;
 
 pub(crate) use account::{Account, StateTexts};
 pub(crate) use admin::{Admin, Kinds};
@@ -30,6 +32,8 @@ pub(crate) use oauth::OauthTexts;
 pub(crate) use provider::ProviderTexts;
 pub(crate) use provisioning::Provisioning;
 pub(crate) use security::{Security, Tabs};
+pub(crate) use settings::{AdminTabs, SettingsTexts};
+pub(crate) use setup::Setup;
 
 /// Defines [`Texts`] and its value in each language.
 macro_rules! languages {
@@ -72,6 +76,9 @@ languages! {
     audit: Audit,
     forwarding: Forwarding,
     kinds: Kinds,
+    setup: Setup,
+    admin_tabs: AdminTabs,
+    settings: SettingsTexts,
 }
 
 /// A language that the pages speak.

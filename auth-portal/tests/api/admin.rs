@@ -41,6 +41,7 @@ fn addresses(id: InstanceId) -> Vec<String> {
         "/admin/audit/export".to_owned(),
         "/admin/audit/forwarding".to_owned(),
         "/admin/audit/forwarding/test".to_owned(),
+        "/admin/settings".to_owned(),
         "/admin/isolation".to_owned(),
         format!("/admin/operations/{}/cancel", OperationId::generate()),
         format!("/admin/instances/{id}"),

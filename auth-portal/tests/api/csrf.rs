@@ -16,6 +16,7 @@ async fn every_form_needs_its_origin_and_its_token() {
     let paths = [
         "/login",
         "/register",
+        "/setup",
         "/logout",
         "/provisioning/retry",
         "/onboarding/provider",

@@ -9,6 +9,8 @@ mod fake_keys;
 mod fake_oauth;
 #[path = "fake_sessions.rs"]
 mod fake_sessions;
+#[path = "fakes/settings.rs"]
+mod fake_settings;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -36,6 +38,7 @@ use control_api::deploy::{
 };
 use control_api::ids::{InstanceId, OperationId, SessionId, UserId};
 use control_api::sessions::SessionItem;
+use control_api::settings::SettingsView;
 use control_api::wire::WireSecret;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, StatusCode, header};
@@ -80,6 +83,8 @@ pub(crate) struct World {
     pub(crate) other_sessions: BTreeMap<String, Vec<SessionItem>>,
     pub(crate) audit: Vec<AuditEntryView>,
     pub(crate) audit_targets: Vec<AuditTargetView>,
+    /// What administrators have set.
+    pub(crate) admin_settings: SettingsView,
     pub(crate) instances: BTreeMap<InstanceId, InstanceView>,
     pub(crate) operations: BTreeMap<OperationId, watch::Sender<OperationView>>,
     /// The reason ledger of every instance, newest first.
@@ -100,8 +105,13 @@ pub(crate) struct World {
 
 impl Default for World {
     fn default() -> Self {
-        let settings =
-            PortalSettings { registration: RegistrationMode::Open, password_min: 15, password_max: 128 };
+        let settings = PortalSettings {
+            registration: RegistrationMode::Open,
+            password_min: 15,
+            password_max: 128,
+            setup_open: false,
+            banner: String::new(),
+        };
         Self {
             settings,
             people: Vec::new(),
@@ -110,6 +120,7 @@ impl Default for World {
             other_sessions: BTreeMap::new(),
             audit: Vec::new(),
             audit_targets: Vec::new(),
+            admin_settings: fake_settings::unset(),
             instances: BTreeMap::new(),
             operations: BTreeMap::new(),
             events: Vec::new(),
@@ -143,6 +154,7 @@ impl Fakes {
             .merge(fake_audit::routes())
             .merge(fake_keys::routes())
             .merge(fake_sessions::routes())
+            .merge(fake_settings::routes())
             .merge(fake_oauth::routes())
             .route("/health/ready", get(async || "ok"))
             .layer(from_fn_with_state((self.clone(), AUTHZ_TOKEN), gate))

@@ -19,3 +19,5 @@ mod provider;
 mod provisioning;
 mod register;
 mod security;
+mod settings;
+mod setup;

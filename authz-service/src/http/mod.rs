@@ -12,6 +12,8 @@ mod portal;
 mod portal_oauth;
 mod router_facing;
 mod sessions;
+mod settings;
+mod setup;
 
 use axum::Router;
 use axum::extract::Request;
@@ -35,7 +37,7 @@ fn every_route(authz: &Shared) -> Routes {
     let internal = Gate::new(authz.config.internal_token.clone(), INTERNAL_HINT);
     let router = Gate::new(authz.config.router_token.clone(), ROUTER_HINT);
     Routes::default()
-        .merge(portal_routes().merge(internal::routes()).behind(internal))
+        .merge(portal_routes().merge(operator_routes()).behind(internal))
         .merge(router_facing::routes().behind(router))
         .merge(instance_facing::routes())
         .get("/api/openapi.json", openapi::serve)
@@ -48,6 +50,13 @@ fn portal_routes() -> Routes {
         .merge(sessions::routes())
         .merge(api_keys::routes())
         .merge(audit::routes())
+        .merge(settings::routes())
+        .merge(setup::portal_routes())
+}
+
+/// What scripts and deploy-control may call.
+fn operator_routes() -> Routes {
+    internal::routes().merge(setup::operator_routes())
 }
 
 /// Everything, for the main listener.
@@ -87,7 +96,7 @@ mod tests {
     #[test]
     fn the_openapi_document_has_every_route_and_no_other() {
         let routes: BTreeSet<(String, String)> = portal_routes()
-            .merge(internal::routes())
+            .merge(operator_routes())
             .merge(router_facing::routes())
             .merge(instance_facing::routes())
             .get("/api/openapi.json", openapi::serve)

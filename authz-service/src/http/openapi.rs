@@ -9,6 +9,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::{
     api_keys, audit, instance_facing, internal, oauth, portal, portal_oauth, router_facing, sessions,
+    settings, setup,
 };
 use crate::error::Error;
 
@@ -85,7 +86,14 @@ pub(super) struct TokenOnlyForm {
         api_keys::create,
         api_keys::list,
         api_keys::revoke,
-        audit::read, audit::targets, audit::test,
+        audit::read,
+        audit::targets,
+        audit::test,
+        settings::read,
+        settings::change,
+        setup::first_admin,
+        setup::code_view,
+        setup::make_code,
         internal::create_account,
         internal::accounts,
         internal::approve,

@@ -27,15 +27,17 @@ pub(super) fn routes() -> Routes {
         .post("/portal/handoff", hand_off)
 }
 
-/// What the sign-up form has to say.
+/// What the sign-up form and every page have to say.
 #[utoipa::path(get, path = "/portal/settings", tag = "portal", security(("internal" = [])),
     responses((status = 200, body = PortalSettings), (status = 401, body = ProblemBody)))]
-pub(super) async fn settings(State(authz): State<Shared>) -> Json<PortalSettings> {
-    Json(PortalSettings {
-        registration: authz.config.registration,
+pub(super) async fn settings(State(authz): State<Shared>) -> Result<Json<PortalSettings>, Error> {
+    Ok(Json(PortalSettings {
+        registration: authz.registration(),
         password_min: authz.config.password_min,
         password_max: policy::MAX_CHARS,
-    })
+        setup_open: authz.setup().await?.open,
+        banner: authz.banner(),
+    }))
 }
 
 /// Makes an account, a session and the order of an instance, in one transaction.

@@ -214,7 +214,7 @@ async fn account_exists(conn: &mut SqliteConnection, id: &str) -> Result<bool, s
     Ok(row.is_some())
 }
 
-async fn insert(conn: &mut SqliteConnection, account: &Account) -> Result<(), sqlx::Error> {
+pub(super) async fn insert(conn: &mut SqliteConnection, account: &Account) -> Result<(), sqlx::Error> {
     let (id, username, email_key) =
         (account.user_id.to_string(), account.username.as_str(), account.email.to_lowercase());
     let state = account.state.as_str();
@@ -235,7 +235,7 @@ async fn insert(conn: &mut SqliteConnection, account: &Account) -> Result<(), sq
 }
 
 /// `SQLite` names no constraint, so both values are looked up once the insert has failed.
-async fn taken(conn: &mut SqliteConnection, account: &Account) -> Result<Creation, sqlx::Error> {
+pub(super) async fn taken(conn: &mut SqliteConnection, account: &Account) -> Result<Creation, sqlx::Error> {
     let (username, email_key) = (account.username.as_str(), account.email.to_lowercase());
     let rows = sqlx::query!(
         "SELECT username, email_key FROM accounts WHERE username = ? OR email_key = ?",

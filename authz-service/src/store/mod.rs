@@ -18,6 +18,8 @@ pub(crate) mod passwords;
 pub(crate) mod revocations;
 mod revoked_tokens;
 pub(crate) mod sessions;
+pub(crate) mod settings;
+pub(crate) mod setup;
 pub(crate) mod sweep;
 
 use std::path::Path;

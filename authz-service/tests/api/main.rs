@@ -22,6 +22,8 @@ mod revocations;
 mod roles;
 mod session_list;
 mod sessions;
+mod settings;
+mod setup;
 mod startup;
 mod throttle;
 mod tokens;

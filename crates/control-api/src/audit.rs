@@ -16,6 +16,7 @@ pub const ACTIONS: &[&str] = &[
     "audit-test",
     "audit-trim",
     "create-account",
+    "first-admin",
     "forget-instance",
     "handoff",
     "invite",
@@ -43,6 +44,9 @@ pub const ACTIONS: &[&str] = &[
     "rotate-key",
     "session-revoke",
     "sessions-revoke-others",
+    "settings-change",
+    "setup-code",
+    "setup-refused",
 ];
 
 /// Most entries of a page.

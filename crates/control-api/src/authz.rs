@@ -24,6 +24,21 @@ pub enum RegistrationMode {
     Closed,
 }
 
+impl RegistrationMode {
+    /// All of them, from the widest.
+    pub const ALL: [Self; 4] = [Self::Open, Self::Invite, Self::Approval, Self::Closed];
+
+    /// As on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Invite => "invite",
+            Self::Approval => "approval",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 impl std::str::FromStr for RegistrationMode {
     type Err = &'static str;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -37,7 +52,7 @@ impl std::str::FromStr for RegistrationMode {
     }
 }
 
-/// Answer of `GET /portal/settings`: what the sign-up form has to say.
+/// Answer of `GET /portal/settings`: what the sign-up form and every page have to say.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PortalSettings {
     /// Who may register.
@@ -46,6 +61,12 @@ pub struct PortalSettings {
     pub password_min: usize,
     /// Longest password, in characters.
     pub password_max: usize,
+    /// Whether the first administrator is still to be made.
+    #[serde(default)]
+    pub setup_open: bool,
+    /// Plain text over every page; empty for none.
+    #[serde(default)]
+    pub banner: String,
 }
 
 /// Body of `POST /portal/register`. Fields are raw text, so that every fault is reported at its field.

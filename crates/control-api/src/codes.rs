@@ -12,6 +12,10 @@ pub const EMAIL_TAKEN: &str = "urn:beaver:email-taken";
 pub const WEAK_PASSWORD: &str = "urn:beaver:weak-password";
 /// Registration is closed, or needs an invite. 403.
 pub const REGISTRATION_CLOSED: &str = "urn:beaver:registration-closed";
+/// There was an administrator already: the first is made once. 403.
+pub const SETUP_CLOSED: &str = "urn:beaver:setup-closed";
+/// Somebody else changed it since it was looked at; nothing was done. 409.
+pub const CHANGED_MEANWHILE: &str = "urn:beaver:changed-meanwhile";
 /// The account is stored and waits for an administrator's yes. 403.
 pub const APPROVAL_PENDING: &str = "urn:beaver:approval-pending";
 /// Login name or password is wrong: always the same for known and unknown accounts. 401.

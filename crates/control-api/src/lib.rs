@@ -20,5 +20,7 @@ pub mod public_url;
 pub mod rollout;
 pub mod route;
 pub mod sessions;
+pub mod settings;
+pub mod setup;
 pub mod snapshot;
 pub mod wire;

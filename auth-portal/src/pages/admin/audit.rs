@@ -163,6 +163,7 @@ pub(super) async fn read(
     portal.authz.audit(&request).await.map_err(refused)
 }
 
+/// What a refusal means: the role may have ended since the gate.
 pub(super) fn refused(error: ApiError) -> PageError {
     if error.is(codes::NOT_YOURS) { PageError::NotFound } else { PageError::authz(error) }
 }

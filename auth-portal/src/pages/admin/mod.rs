@@ -7,6 +7,7 @@ mod audit_file;
 mod forwarding;
 mod instance;
 mod overview;
+mod settings;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, Request, State};
@@ -37,6 +38,7 @@ pub(crate) fn routes(portal: &Portal) -> Router<Portal> {
         .route("/admin/audit/export", get(audit::export))
         .route("/admin/audit/forwarding", get(forwarding::show))
         .route("/admin/audit/forwarding/test", post(forwarding::test))
+        .route("/admin/settings", get(settings::show).post(settings::change))
         .route("/admin/isolation", post(actions::prove))
         .route("/admin/operations/{id}/cancel", post(actions::cancel))
         .route("/admin/instances/{id}", get(instance::show))
