@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse as _;
 use axum::routing::get;
 use control_api::authz_client::AuthzClient;
@@ -29,7 +29,7 @@ use crate::pages::{
     account, admin, authorize, landing, login, oauth, provider, provisioning, register, setup,
 };
 use crate::session::Cookies;
-use crate::{assets, health, language};
+use crate::{assets, health, language, pages};
 
 /// Progress streams at a time; each holds a connection to deploy-control.
 const MAX_STREAMS: usize = 512;
@@ -110,6 +110,7 @@ impl App {
         }));
         let (health, metrics) = (Health::new(), Metrics::new());
         let security = SecurityHeaders::new(&portal.config)?;
+        let cookies = portal.cookies;
         health::watch(lifecycle, portal.clone(), health.clone());
         let framed = from_fn_with_state(portal.clone(), frame::put);
         let pages = routes(portal, &health)
@@ -119,7 +120,7 @@ impl App {
             }))
             .layer(framed)
             .layer(from_fn_with_state(security, headers::add))
-            .layer(from_fn(language::speak));
+            .layer(from_fn_with_state(cookies, language::speak));
         let pages = server::layers(pages, &metrics, crate::form::BODY_LIMIT);
         server::serve(lifecycle, "main", listeners.main, pages);
         let admin = health.router().merge(metrics.router());
@@ -140,6 +141,7 @@ fn routes(portal: Portal, health: &Health) -> Router {
         .route("/provisioning/retry", get(provisioning::to_progress).post(provisioning::retry))
         .route("/onboarding/provider", get(provider::show).post(provider::submit))
         .route("/onboarding/provider/skip", get(provider::to_form).post(provider::skip))
+        .route("/language", get(pages::language::to_start).post(pages::language::choose))
         .route("/app/authorize", get(authorize::show))
         .route("/assets/{name}", get(assets::serve))
         .merge(account::routes())

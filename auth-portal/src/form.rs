@@ -50,6 +50,18 @@ impl Fields {
     }
 }
 
+/// Extractor: a form that changes nothing but this browser's own looks. It must come from a page of ours, but has no
+/// token: pages that know nothing of who is asking have it too, and there is nothing that a token could be bound to.
+pub(crate) struct LooksForm(pub(crate) Fields);
+
+impl FromRequest<Portal> for LooksForm {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request, portal: &Portal) -> Result<Self, PageError> {
+        read(request, portal).await.map(|(_, fields)| Self(fields))
+    }
+}
+
 /// Extractor: a form of a visitor or of somebody signed in, such as sign-in itself.
 pub(crate) struct OpenForm(pub(crate) Fields);
 

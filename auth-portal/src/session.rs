@@ -13,7 +13,11 @@ use crate::app::Portal;
 use crate::csrf::Binding;
 use crate::error::PageError;
 use crate::next_path::NextPath;
+use crate::text::Language;
 use crate::view::Shell;
+
+/// Seconds for which a browser keeps the choice of a language: a year.
+const LANGUAGE_KEPT: u32 = 31_536_000;
 
 /// Names and attributes of the portal's cookies. Over https they are `Secure` and carry the `__Host-`
 /// prefix (RFC 6265bis, section 4.1.3), so that no other host of the domain can set them.
@@ -31,12 +35,17 @@ impl Cookies {
         if self.https { format!("__Host-{name}") } else { name.to_owned() }
     }
 
-    /// The value of a cookie that this portal could have set: one token of base64url.
-    fn get(self, headers: &HeaderMap, name: &str) -> Option<String> {
+    /// A cookie's value as it was sent.
+    fn value<'a>(self, headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         let name = self.name(name);
         let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
         let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let value = pairs.find(|(key, _)| *key == name)?.1;
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// The value of a cookie that this portal could have set: one token of base64url.
+    fn get(self, headers: &HeaderMap, name: &str) -> Option<String> {
+        let value = self.value(headers, name)?;
         let ours = (16..=512).contains(&value.len())
             && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
         ours.then(|| value.to_owned())
@@ -71,6 +80,16 @@ impl Cookies {
     /// `Set-Cookie` that forgets the session.
     pub(crate) fn clear_session(self) -> Result<HeaderValue, PageError> {
         self.set("beaver_sid", "", "; Max-Age=0")
+    }
+
+    /// The language that was chosen in this browser.
+    pub(crate) fn language(self, headers: &HeaderMap) -> Option<Language> {
+        Language::of_tag(self.value(headers, "beaver_lang")?)
+    }
+
+    /// `Set-Cookie` that keeps the choice of a language.
+    pub(crate) fn set_language(self, language: Language) -> Result<HeaderValue, PageError> {
+        self.set("beaver_lang", language.tag(), &format!("; Max-Age={LANGUAGE_KEPT}"))
     }
 
     /// What a visitor's forms are bound to.

@@ -8,7 +8,8 @@ use service_kit::request_id;
 use crate::assets::{AssetUrls, URLS};
 use crate::error::PageError;
 use crate::frame::Frame;
-use crate::text::{Texts, texts};
+use crate::language;
+use crate::text::{Language, Texts, texts};
 
 /// The frame around a page.
 pub(crate) struct Shell {
@@ -22,6 +23,10 @@ pub(crate) struct Shell {
     pub(crate) administers: bool,
     /// What stands on every page.
     pub(crate) frame: Frame,
+    /// The languages that can be chosen.
+    pub(crate) languages: [Language; 2],
+    /// Where the switch of the language leads back to, where that is not the page itself.
+    pub(crate) form_of: Option<&'static str>,
 }
 
 /// What the frame needs for the person who is signed in.
@@ -41,6 +46,8 @@ impl Shell {
             offers_sign_in: true,
             administers: false,
             frame: Frame::current(),
+            languages: Language::ALL,
+            form_of: language::form_of(),
         }
     }
 

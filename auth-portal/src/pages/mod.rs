@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod admin;
 pub(crate) mod authorize;
 pub(crate) mod landing;
+pub(crate) mod language;
 pub(crate) mod login;
 pub(crate) mod oauth;
 pub(crate) mod provider;

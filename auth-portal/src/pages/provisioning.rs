@@ -32,7 +32,7 @@ use crate::error::{PageError, redirect};
 use crate::form::SessionForm;
 use crate::progress::{Progress, Working, from_operation};
 use crate::session::{Session, SignedIn};
-use crate::text::{sentence, texts};
+use crate::text::{Language, sentence, texts};
 use crate::upstream::standing;
 use crate::view::{FormFaults, PageResult, Shell, page};
 
@@ -167,12 +167,13 @@ pub(crate) async fn events(State(portal): State<Portal>, SignedIn(session): Sign
     let permit = portal.streams.clone().try_acquire_owned().map_err(|_| PageError::Busy)?;
     let (sender, receiver) = mpsc::channel(8);
     let stream = Stream { portal: portal.clone(), session, sender, last: None };
-    let id = request_id::current().unwrap_or_default();
+    // What the task is to inherit of the request.
+    let (id, language) = (request_id::current().unwrap_or_default(), Language::current());
     portal.lifecycle.spawn("progress", async move {
         let stopping = stream.portal.lifecycle.stopping();
         let left = stream.sender.clone();
         tokio::select! {
-            () = request_id::scope(id, stream.run()) => {}
+            () = request_id::scope(id, language.spoken(stream.run())) => {}
             () = left.closed() => {}
             () = stopping.cancelled() => {}
             () = tokio::time::sleep(STREAM_TIME) => {}

@@ -12,6 +12,10 @@ texts! {
         account: "Your account" => "你的账户",
         footer: "A private place for each of you, on one machine."
             => "同一台机器上，人人都有自己的私密空间。",
+        colon: ": " => "：",
+        stop: ". " => "。",
+        percent: " %" => "%",
+        language: "Language" => "语言",
         date: "%-d %B %Y" => "%Y年%-m月%-d日",
         faults_title: "Please look at this again" => "请再检查一下",
         show: "Show" => "显示",

@@ -40,15 +40,15 @@ macro_rules! languages {
     ($($group:ident: $name:ident,)*) => {
         /// All texts in one language.
         pub(crate) struct Texts {
-            /// The value of the `lang` attribute (BCP 47).
+            /// The value of the `lang` attribute ([`Language::tag`]).
             pub(crate) lang: &'static str,
             $(pub(crate) $group: $name,)*
         }
 
         /// English.
-        static EN: Texts = Texts { lang: "en", $($group: $name::EN,)* };
+        static EN: Texts = Texts { lang: Language::English.tag(), $($group: $name::EN,)* };
         /// Chinese as it is written on the mainland.
-        static ZH: Texts = Texts { lang: "zh-Hans", $($group: $name::ZH,)* };
+        static ZH: Texts = Texts { lang: Language::Chinese.tag(), $($group: $name::ZH,)* };
 
         /// The texts of every group, to be checked.
         #[cfg(test)]
@@ -96,6 +96,30 @@ tokio::task_local! {
 }
 
 impl Language {
+    /// Every one, in the order of the switch.
+    pub(crate) const ALL: [Self; 2] = [Self::English, Self::Chinese];
+
+    /// Its tag (BCP 47).
+    pub(crate) const fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Chinese => "zh-Hans",
+        }
+    }
+
+    /// What its own speakers call it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::English => "English",
+            Self::Chinese => "简体中文",
+        }
+    }
+
+    /// The language of exactly this tag.
+    pub(crate) fn of_tag(tag: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|language| language.tag() == tag)
+    }
+
     /// Answers a request in this language: whatever runs within takes its words from [`texts`].
     pub(crate) async fn spoken<F: Future>(self, work: F) -> F::Output {
         SPOKEN.scope(self, work).await

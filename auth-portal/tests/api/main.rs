@@ -12,6 +12,7 @@ mod csrf;
 mod failure;
 mod fakes;
 mod frame;
+mod language;
 mod login;
 mod oauth;
 mod password;
