@@ -21,6 +21,11 @@ SUMMARY=()
 
 find_missing_checks() {
   want_command shellcheck shellcheck
+  # Tests run client libraries and servers of PyPI, in environments of their own below the build folder.
+  if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+    MISSING_PACKAGES+=(python3 python3-venv)
+    MISSING_WORDS+=("Python's venv (Debian package python3-venv)")
+  fi
 }
 
 # The browser for the end-to-end tests, and letters for its pages.

@@ -16,6 +16,44 @@ async fn sign_in(browser: &mut Browser, next: &str) -> String {
     browser.post("/login", &fields).await.location().to_owned()
 }
 
+/// What the throttle goes by, for a sign-in with these headers.
+async fn address_told(app: &TestApp, headers: &[(&str, &str)]) -> String {
+    let mut browser = app.browser();
+    browser.get("/login").await;
+    let token = browser.csrf.clone();
+    let fields = [("login", "alice"), ("password", "wrong"), ("csrf", token.as_str())];
+    let mut request = browser.request(http::Method::POST, "/login").header("sec-fetch-site", "same-origin");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    browser.send(request.form(&fields)).await;
+    let told = app.fakes.calls("/portal/login").last().expect("a call")["client_addr"].clone();
+    told.as_str().expect("an address").to_owned()
+}
+
+#[tokio::test]
+async fn no_header_of_a_strangers_says_where_a_sign_in_comes_from() {
+    let app = TestApp::start().await;
+    for number in 0..20 {
+        let spoofed = format!("203.0.113.{number}");
+        let forwarded = format!("for={spoofed}");
+        let headers = [
+            ("x-forwarded-for", spoofed.as_str()),
+            ("x-real-ip", &spoofed),
+            ("forwarded", &forwarded),
+            ("client-ip", &spoofed),
+            ("cf-connecting-ip", &spoofed),
+        ];
+        assert_eq!(address_told(&app, &headers).await, "127.0.0.1");
+    }
+    // Behind a proxy of ours, what the stranger wrote stands to the left of what the proxy saw.
+    let app = TestApp::start_with(&[("BEAVER_TRUSTED_PROXIES", "127.0.0.1")]).await;
+    for spoofed in ["6.6.6.6", "127.0.0.1", "6.6.6.6, 127.0.0.1", "not an address", "", "::1, 6.6.6.6"] {
+        let value = format!("{spoofed}, 203.0.113.9");
+        assert_eq!(address_told(&app, &[("x-forwarded-for", &value)]).await, "203.0.113.9", "{value}");
+    }
+}
+
 #[tokio::test]
 async fn wrong_name_and_wrong_password_look_the_same() {
     let app = TestApp::start().await;

@@ -1,5 +1,5 @@
-//! A client library that is not ours, unchanged: the `openidconnect` crate registers, signs alice in, refreshes
-//! and asks who she is. Only its way to the issuer's host name is ours.
+//! Client libraries that are not ours, unchanged: the `openidconnect` crate, and Authlib with joserfc, register, sign
+//! alice in, refresh and ask who she is. Only their way to the issuer's host name is ours.
 
 use http::{Method, StatusCode};
 use openidconnect::core::{
@@ -11,9 +11,11 @@ use openidconnect::{
     AccessToken, AuthorizationCode, CsrfToken, HttpRequest, HttpResponse, IssuerUrl, Nonce,
     OAuth2TokenResponse as _, PkceCodeChallenge, RedirectUrl, ResponseTypes, Scope, TokenResponse as _,
 };
+use serde_json::json;
 
 use crate::harness::TestApp;
 use crate::oauth_flow::{approve, parameter};
+use crate::python::{self, Script};
 
 /// The library's requests for the issuer go to the listener for instances.
 async fn call(app: &TestApp, request: HttpRequest) -> Result<HttpResponse, reqwest::Error> {
@@ -85,4 +87,42 @@ async fn the_openidconnect_crate_signs_a_person_in_unchanged() {
     let info: CoreUserInfoClaims =
         request.expect("an endpoint").request_async(&http).await.expect("an answer");
     assert_eq!(info.email().map(|email| email.as_str()), Some("alice@example.com"));
+}
+
+#[tokio::test]
+async fn authlib_and_joserfc_sign_a_person_in_unchanged() {
+    let python = python::interpreter(&["Authlib==1.9.10", "joserfc==1.8.0", "requests==2.34.2"]).await;
+    let app = TestApp::start().await;
+    let alice = app.resident("alice").await;
+    // Requests for any host name arrive at the listener for instances.
+    let mut client = Script::start(&python, "authlib_client.py", &app.instance_base);
+    let given = json!({
+        "issuer": app.issuer(),
+        "registration_token": app.registration_token(&alice).await,
+        "redirect_uri": "http://alice.localhost:8088/oauth/callback",
+    });
+    client.tell(&given).await;
+    let said = client.hear().await;
+    let url: url::Url = said["authorize"].as_str().expect("a URL").parse().expect("a URL");
+    assert!(url.as_str().starts_with("http://localhost:3081/oauth/authorize?"), "{url}");
+    let approved = approve(&app, &alice.session, url.query().expect("a query"), true).await.expect(200);
+    client.tell(&json!({"came_back": approved.text("to")})).await;
+
+    let done = client.hear().await;
+    client.end().await;
+    assert_eq!(done["claims"]["sub"], alice.user_id);
+    assert_eq!(done["claims"]["email"], "alice@example.com");
+    assert_eq!(done["user"]["sub"], alice.user_id);
+    assert_eq!(done["user"]["preferred_username"], "alice");
+    assert_eq!(done["introspected"], true);
+    assert_eq!(done["revoked"], 200);
+    assert_eq!(done["after_revocation"], false);
+    assert_eq!(done["own_token"], "Bearer");
+    for (check, error) in [
+        ("another_nonce", "InvalidClaimError"),
+        ("another_audience", "InvalidClaimError"),
+        ("another_signature", "BadSignatureError"),
+    ] {
+        assert_eq!(done[check], error, "{check}: {done}");
+    }
 }

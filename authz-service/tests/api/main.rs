@@ -16,6 +16,7 @@ mod oauth_flow;
 mod outbox;
 mod passwords;
 mod provider_tokens;
+mod python;
 mod refresh;
 mod registration_modes;
 mod revocations;

@@ -145,6 +145,17 @@ impl FakeAuthz {
         jsonwebtoken::encode(&header, claims, &self.key).expect("a token")
     }
 
+    /// Any claims under any header, signed with the key that is published.
+    pub(crate) fn sign_any(&self, header: &Header, claims: &serde_json::Value) -> String {
+        jsonwebtoken::encode(header, claims, &self.key).expect("a token")
+    }
+
+    /// The public half as everybody can read it, base64url.
+    pub(crate) fn public_key(&self) -> String {
+        let keys: serde_json::Value = serde_json::from_str(&self.jwks).expect("JSON");
+        keys["keys"][0]["x"].as_str().expect("a key").to_owned()
+    }
+
     /// A good app token of a person who is signed in.
     pub(crate) fn app_token(&self, person: Person, instance: InstanceId) -> String {
         self.sign_in(person);

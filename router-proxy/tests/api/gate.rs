@@ -1,7 +1,7 @@
 //! Who passes, and what the instance is told about it.
 
 use control_api::authz::Revoked;
-use control_api::claims::{APP_TOKEN_TYPE, ASSERTION_TYPE};
+use control_api::claims::{APP_TOKEN_TYPE, ASSERTION_TYPE, AppTokenClaims};
 use control_api::ids::InstanceId;
 use http::Method;
 use serde_json::Value;
@@ -33,6 +33,36 @@ async fn without_a_session_a_program_gets_a_problem_and_a_person_a_redirect() {
     assert_eq!(app.requests(), 0);
 }
 
+/// Signed with a key that the token itself brings, or says where to find; under the id of the published one.
+fn foreign_key(world: &World, claims: &AppTokenClaims, place: &str) -> String {
+    use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+    let pair = Ed25519KeyPair::generate().expect("a key pair");
+    let x = {
+        use base64::Engine as _;
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(pair.public_key().as_ref())
+    };
+    assert_ne!(x, world.authz.public_key());
+    let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::EdDSA);
+    (header.typ, header.kid) = (Some(APP_TOKEN_TYPE.into()), Some(KID.into()));
+    if place == "jwk" {
+        let jwk = serde_json::json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": KID, "x": x});
+        header.jwk = Some(serde_json::from_value(jwk).expect("a key"));
+    } else {
+        header.jku = Some("http://127.0.0.1:9/jwks.json".to_owned());
+    }
+    let key = jsonwebtoken::EncodingKey::from_ed_der(pair.to_pkcs8v1().expect("a document").as_ref());
+    jsonwebtoken::encode(&header, claims, &key).expect("a token")
+}
+
+/// Genuine, but for a claim that is not there.
+fn without(world: &World, claims: &AppTokenClaims, name: &str) -> String {
+    let mut claims = serde_json::to_value(claims).expect("JSON");
+    assert!(claims.as_object_mut().expect("claims").remove(name).is_some());
+    let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::EdDSA);
+    (header.typ, header.kid) = (Some(APP_TOKEN_TYPE.into()), Some(KID.into()));
+    world.authz.sign_any(&header, &claims)
+}
+
 #[tokio::test]
 async fn no_token_but_a_genuine_one_for_this_instance_opens_it() {
     let (world, app) = (World::start().await, Instance::start("app").await);
@@ -52,8 +82,14 @@ async fn no_token_but_a_genuine_one_for_this_instance_opens_it() {
     );
     let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
     (header.typ, header.kid) = (Some(APP_TOKEN_TYPE.into()), Some(KID.into()));
-    let hs256 = jsonwebtoken::encode(&header, &good, &jsonwebtoken::EncodingKey::from_secret(b"key-1"))
-        .expect("a token");
+    let x = world.authz.public_key();
+    let hs256 = |key: &[u8]| {
+        jsonwebtoken::encode(&header, &good, &jsonwebtoken::EncodingKey::from_secret(key)).expect("a token")
+    };
+    let raw = {
+        use base64::Engine as _;
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(&x).expect("a key")
+    };
     let mut flipped = genuine.clone().into_bytes();
     let last = flipped.len() - 10;
     flipped[last] = if flipped[last] == b'A' { b'B' } else { b'A' };
@@ -66,7 +102,14 @@ async fn no_token_but_a_genuine_one_for_this_instance_opens_it() {
         ("tampered signature", String::from_utf8(flipped).expect("text")),
         ("exchanged payload", mixed),
         ("alg none", none),
-        ("HS256", hs256),
+        ("HS256 with the key's id", hs256(b"key-1")),
+        ("HS256 with the public key as text", hs256(x.as_bytes())),
+        ("HS256 with the public key", hs256(&raw)),
+        ("a key of its own in jwk", foreign_key(&world, &good, "jwk")),
+        ("a key of its own behind jku", foreign_key(&world, &good, "jku")),
+        ("without exp", without(&world, &good, "exp")),
+        ("without aud", without(&world, &good, "aud")),
+        ("without sub", without(&world, &good, "sub")),
         ("another instance", other_payload),
         ("an assertion", world.authz.sign(&good, ASSERTION_TYPE, KID)),
         ("another issuer", world.authz.sign(&issuer, APP_TOKEN_TYPE, KID)),

@@ -124,6 +124,28 @@ async fn a_code_is_bound_to_its_challenge_and_a_cookie_to_its_host() {
 }
 
 #[tokio::test]
+async fn a_callback_in_another_browser_signs_nobody_in() {
+    let (world, app) = (World::start().await, Instance::start("app").await);
+    world.put_route(&world.alice_route(app.address)).await;
+    // Alice's own code and state, at the end of her own walk: whoever has the address has not her cookie.
+    let mut browser = Browser::new(&world, "alice");
+    let callback = portal(&world, &browser.navigate("/notes").await, world.alice);
+    let mut other = Browser::new(&world, "alice");
+    let page = other.navigate(&callback).await;
+    assert_eq!(page.status(), 400);
+    assert!(!other.cookies.contains_key("beaver_app"), "signed in by somebody else's address");
+    // One that is on a walk of its own goes on with its own.
+    let mut walking = Browser::new(&world, "alice");
+    walking.navigate("/own").await;
+    let page = walking.navigate(&callback).await;
+    assert!(!walking.cookies.contains_key("beaver_app"), "{}", page.status());
+    assert_eq!(app.requests(), 0);
+    // The code was not used up by that.
+    assert_eq!(browser.navigate(&callback).await.headers()["location"], "/notes");
+    assert!(browser.cookies.contains_key("beaver_app"));
+}
+
+#[tokio::test]
 async fn somebody_else_with_a_code_is_refused() {
     let (world, app) = (World::start().await, Instance::start("app").await);
     world.put_route(&world.alice_route(app.address)).await;
