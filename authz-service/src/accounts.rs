@@ -176,11 +176,11 @@ impl Authz {
         let address = request.client_addr;
         let network = address.map(delays::network);
         let bucket = self.bucket(Try::Login, address);
-        if account.state == AccountState::PendingApproval {
+        if account.state != AccountState::Active {
             if let Some(bucket) = &bucket {
                 self.store.give_back_try(bucket).await?;
             }
-            return Err(Error::ApprovalPending);
+            return Err(self.shut_out(account.user_id, account.state).await?);
         }
         let now = self.now();
         let origin = Origin::new(address, request.agent.as_deref(), request.remember);
@@ -191,7 +191,7 @@ impl Authz {
         let password_version = account.password_version;
         let sign_in = SignIn { session, password_version, rehashed, bucket, clear_delays, network, audit };
         if !self.store.sign_in(sign_in).await? {
-            // The password was changed while this one was checked.
+            // The password was changed, or the account shut out, while this one was checked.
             return Err(Error::BadCredentials);
         }
         Ok(LoginAccountAnswer { user_id: account.user_id, session: session_secret.into(), cookie_max_age_s })
@@ -235,31 +235,6 @@ impl Authz {
         created(&self.store.create_account(&account, Alongside::default(), &entry).await?)?;
         let password = request.password.is_none().then(|| password.into());
         Ok(CreateAccountAnswer { user_id, username, password })
-    }
-
-    /// `POST /internal/accounts/{id}/approve`.
-    pub(crate) async fn approve(&self, user_id: UserId) -> Result<(), Error> {
-        let now = self.now();
-        let entry = audit::entry(now, &"operator", "approve-account", &user_id, None);
-        if !self.store.approve_account(user_id, now, &entry).await? {
-            return Err(Error::NotFound("There is no account with this id."));
-        }
-        self.ordered.notify_one();
-        Ok(())
-    }
-
-    /// `POST /internal/accounts/{id}/role`. Holds from the next request of the account's sessions on.
-    pub(crate) async fn set_role(&self, user_id: UserId, role: Role) -> Result<(), Error> {
-        let action = match role {
-            Role::Admin => "make-admin",
-            Role::User => "revoke-admin",
-        };
-        let entry = audit::entry(self.now(), &"operator", action, &user_id, None);
-        if !self.store.set_role(user_id, role, &entry).await? {
-            return Err(Error::NotFound("There is no account with this id."));
-        }
-        tracing::info!(%user_id, role = role.as_str(), "the operator set the role of an account");
-        Ok(())
     }
 }
 

@@ -26,7 +26,7 @@ use crate::forwarding::{self, DELIVERY_TIME, Target};
 use crate::keys::Keys;
 use crate::password::hashing::Hasher;
 use crate::store::Store;
-use crate::{cleanup, http, keys, outbox};
+use crate::{cleanup, departures, http, keys, outbox};
 
 const DATABASE_FILE: &str = "authz.db";
 /// No body that this service takes is larger.
@@ -83,7 +83,8 @@ impl App {
         let deploy = DeployClient::new(http, config.deploy_url.clone(), config.deploy_token.clone());
         let health = Health::new();
         let authz = open(config, clock, health.clone(), lifecycle.stopping()).await?;
-        lifecycle.spawn_critical("outbox", outbox::run(Arc::clone(&authz), deploy));
+        lifecycle.spawn_critical("outbox", outbox::run(Arc::clone(&authz), deploy.clone()));
+        lifecycle.spawn_critical("departures", departures::run(Arc::clone(&authz), deploy));
         lifecycle.spawn_critical("cleanup", cleanup::run(Arc::clone(&authz)));
         lifecycle.spawn_critical("key-rotation", keys::run(Arc::clone(&authz)));
         forward_audit(&authz, lifecycle).await?;
@@ -123,6 +124,7 @@ pub(crate) async fn open(
         revoked: watch::Sender::new(last),
         ordered: Notify::new(),
         audit_test: Notify::new(),
+        left: Notify::new(),
         stopping,
         config,
     }))

@@ -30,6 +30,8 @@ pub(crate) struct Authz {
     pub(crate) ordered: Notify,
     /// Wakes those that send the audit log on.
     pub(crate) audit_test: Notify,
+    /// Wakes the worker that sees to what accounts leave behind.
+    pub(crate) left: Notify,
     /// Cancelled when the process stops: requests that wait must answer.
     pub(crate) stopping: CancellationToken,
 }

@@ -57,6 +57,12 @@ pub(crate) enum Error {
     SetupClosed,
     #[error("it was changed meanwhile")]
     ChangedMeanwhile,
+    #[error("the account is suspended")]
+    Suspended(String),
+    #[error("the last administrator must stay")]
+    LastAdmin,
+    #[error("nobody does that to their own account")]
+    OwnAccount,
     #[error("bad credentials")]
     BadCredentials,
     #[error("the session has ended")]
@@ -108,6 +114,13 @@ impl Error {
             ),
             Self::ChangedMeanwhile => problem(409, codes::CHANGED_MEANWHILE, "It was changed meanwhile")
                 .detail("Somebody else changed it since you looked at it. Look again."),
+            Self::Suspended(why) => {
+                problem(403, codes::ACCOUNT_SUSPENDED, "The account is suspended").detail(why)
+            }
+            Self::LastAdmin => problem(409, codes::LAST_ADMIN, "One administrator must stay")
+                .detail("Make somebody else an administrator first."),
+            Self::OwnAccount => problem(409, codes::OWN_ACCOUNT, "That is your own account")
+                .detail("Another administrator can do that; your own account page has a way to leave."),
             Self::BadCredentials => problem(401, codes::BAD_CREDENTIALS, "Name or password is wrong"),
             Self::SessionEnded => {
                 problem(401, codes::SESSION_ENDED, "The session has ended").detail("Sign in again.")

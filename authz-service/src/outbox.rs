@@ -21,9 +21,9 @@ const BATCH: i64 = 64;
 const FIRST_PAUSE_MS: i64 = 250;
 const LONGEST_PAUSE_MS: i64 = 30_000;
 /// While something waits the clock is looked at this often; new orders wake the worker at once.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// With nothing in the queue.
-const REST: Duration = Duration::from_mins(1);
+pub(crate) const REST: Duration = Duration::from_mins(1);
 
 const CHECK: &str = "deploy-control";
 
@@ -87,6 +87,8 @@ async fn deliver(authz: &Authz, deploy: &DeployClient, order: DueOrder) -> Resul
                 operation_id: answer.operation_id,
             };
             authz.store.order_accepted(&order, &accepted, authz.now()).await?;
+            // Only where the account has left meanwhile is there anything to do.
+            authz.left.notify_one();
             tracing::info!(%user_id, instance_id = %accepted.instance_id, "an order was taken");
             Ok(())
         }
@@ -106,7 +108,7 @@ async fn deliver(authz: &Authz, deploy: &DeployClient, order: DueOrder) -> Resul
 }
 
 /// 0.25, 0.5, 1, 2, ... 30 s.
-fn pause_ms(attempts: i64) -> i64 {
+pub(crate) fn pause_ms(attempts: i64) -> i64 {
     let doublings = u32::try_from(attempts.clamp(0, 7)).unwrap_or(7);
     (FIRST_PAUSE_MS << doublings).min(LONGEST_PAUSE_MS)
 }

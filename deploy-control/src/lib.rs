@@ -25,6 +25,7 @@ pub mod isolation;
 pub mod lifecycle;
 pub mod manifest;
 pub mod model;
+mod owner_removal;
 pub mod rebuild;
 pub mod reconciler;
 pub mod requests;

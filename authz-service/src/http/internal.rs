@@ -8,6 +8,7 @@ use control_api::authz::{
 };
 use control_api::ids::{InstanceId, UserId};
 use control_api::names::Username;
+use control_api::people::{Standing, SuspendRequest};
 use control_api::wire::WireSecret;
 use http::StatusCode;
 use jiff::Timestamp;
@@ -20,7 +21,6 @@ use super::extract::{Body, Id, Params};
 use super::openapi::ProblemBody;
 use crate::authz::Shared;
 use crate::error::Error;
-use crate::store::accounts::AccountState;
 
 pub(super) fn routes() -> Routes {
     Routes::default()
@@ -28,6 +28,9 @@ pub(super) fn routes() -> Routes {
         .get("/internal/accounts", accounts)
         .post("/internal/accounts/{id}/approve", approve)
         .post("/internal/accounts/{id}/role", set_role)
+        .post("/internal/accounts/{id}/suspend", suspend)
+        .post("/internal/accounts/{id}/lift", lift)
+        .delete("/internal/accounts/{id}", delete_account)
         .post("/internal/invites", invite)
         .post("/internal/registration-tokens", registration_token)
         .delete("/internal/instances/{id}", forget_instance)
@@ -37,32 +40,7 @@ pub(super) fn routes() -> Routes {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct AccountsQuery {
     username: Option<String>,
-    state: Option<StateFilter>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum StateFilter {
-    Active,
-    PendingApproval,
-}
-
-impl From<StateFilter> for AccountState {
-    fn from(filter: StateFilter) -> Self {
-        match filter {
-            StateFilter::Active => Self::Active,
-            StateFilter::PendingApproval => Self::PendingApproval,
-        }
-    }
-}
-
-impl From<AccountState> for StateFilter {
-    fn from(state: AccountState) -> Self {
-        match state {
-            AccountState::Active => Self::Active,
-            AccountState::PendingApproval => Self::PendingApproval,
-        }
-    }
+    state: Option<Standing>,
 }
 
 /// Answer of `GET /internal/accounts`.
@@ -78,7 +56,7 @@ struct AccountView {
     user_id: UserId,
     username: Username,
     email: String,
-    state: StateFilter,
+    state: Standing,
     role: Role,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -115,7 +93,7 @@ pub(super) async fn create_account(
 #[utoipa::path(get, path = "/internal/accounts", tag = "internal", security(("internal" = [])),
     params(
         ("username" = Option<String>, Query, description = "Only the account of this name"),
-        ("state" = Option<String>, Query, description = "`active` or `pending_approval`"),
+        ("state" = Option<String>, Query, description = "`active`, `pending_approval` or `suspended`"),
     ),
     responses((status = 200, body = AccountList), (status = 401, body = ProblemBody)))]
 pub(super) async fn accounts(
@@ -123,14 +101,14 @@ pub(super) async fn accounts(
     Params(query): Params<AccountsQuery>,
 ) -> Result<Json<AccountList>, Error> {
     let username = query.username.map(|name| name.trim().to_lowercase());
-    let found = authz.store.accounts(username.as_deref(), query.state.map(AccountState::from)).await?;
+    let found = authz.store.accounts(username.as_deref(), query.state).await?;
     let accounts = found
         .into_iter()
         .map(|account| AccountView {
             user_id: account.user_id,
             username: account.username,
             email: account.email,
-            state: account.state.into(),
+            state: account.state,
             role: account.role,
             created_at: from_millis(account.created_at),
         })
@@ -162,6 +140,43 @@ pub(super) async fn set_role(
     Body(request): Body<SetRoleRequest>,
 ) -> Result<StatusCode, Error> {
     authz.set_role(id, request.role).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Shuts an account out: its sessions, keys, tokens and connections end at once. 204 also where it is so already.
+#[utoipa::path(post, path = "/internal/accounts/{id}/suspend", tag = "internal", security(("internal" = [])),
+    params(("id" = String, Path, description = "The account's id")),
+    request_body = SuspendRequest,
+    responses(
+        (status = 204),
+        (status = 401, body = ProblemBody),
+        (status = 404, body = ProblemBody),
+        (status = 422, body = ProblemBody, description = "`reason` is missing or too long"),
+    ))]
+pub(super) async fn suspend(
+    State(authz): State<Shared>,
+    Id(id): Id<UserId>,
+    Body(request): Body<SuspendRequest>,
+) -> Result<StatusCode, Error> {
+    authz.suspend(id, &request.reason).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Lets a suspended account in again. 204 also where it is so already.
+#[utoipa::path(post, path = "/internal/accounts/{id}/lift", tag = "internal", security(("internal" = [])),
+    params(("id" = String, Path, description = "The account's id")),
+    responses((status = 204), (status = 401, body = ProblemBody), (status = 404, body = ProblemBody)))]
+pub(super) async fn lift(State(authz): State<Shared>, Id(id): Id<UserId>) -> Result<StatusCode, Error> {
+    authz.lift(id).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Removes an account for good; its instance and the data follow as soon as deploy-control can be reached.
+#[utoipa::path(delete, path = "/internal/accounts/{id}", tag = "internal", security(("internal" = [])),
+    params(("id" = String, Path, description = "The account's id")),
+    responses((status = 204), (status = 401, body = ProblemBody), (status = 404, body = ProblemBody)))]
+pub(super) async fn delete_account(
+    State(authz): State<Shared>,
+    Id(id): Id<UserId>,
+) -> Result<StatusCode, Error> {
+    authz.delete_account(id).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// Makes an invite: single use, 72 hours.

@@ -8,6 +8,7 @@ mod instance_facing;
 mod internal;
 mod oauth;
 mod openapi;
+mod people;
 mod portal;
 mod portal_oauth;
 mod router_facing;
@@ -50,6 +51,7 @@ fn portal_routes() -> Routes {
         .merge(sessions::routes())
         .merge(api_keys::routes())
         .merge(audit::routes())
+        .merge(people::routes())
         .merge(settings::routes())
         .merge(setup::portal_routes())
 }

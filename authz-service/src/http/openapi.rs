@@ -8,7 +8,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::{
-    api_keys, audit, instance_facing, internal, oauth, portal, portal_oauth, router_facing, sessions,
+    api_keys, audit, instance_facing, internal, oauth, people, portal, portal_oauth, router_facing, sessions,
     settings, setup,
 };
 use crate::error::Error;
@@ -94,10 +94,17 @@ pub(super) struct TokenOnlyForm {
         setup::first_admin,
         setup::code_view,
         setup::make_code,
+        people::list,
+        people::show,
+        people::act,
+        people::delete_own,
         internal::create_account,
         internal::accounts,
         internal::approve,
         internal::set_role,
+        internal::suspend,
+        internal::lift,
+        internal::delete_account,
         internal::invite,
         internal::registration_token,
         internal::forget_instance,

@@ -9,26 +9,8 @@ use super::audit::Entry;
 use super::sessions::NewSession;
 use super::{Store, is_unique_violation, parsed};
 
-/// Whether an account may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AccountState {
-    Active,
-    PendingApproval,
-}
-
-impl AccountState {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::PendingApproval => "pending_approval",
-        }
-    }
-
-    fn parse(text: &str) -> Self {
-        // The column's check constraint allows these two alone.
-        if text == "active" { Self::Active } else { Self::PendingApproval }
-    }
-}
+/// Whether an account may be used: a suspended one is not even where it was approved.
+pub(crate) use control_api::people::Standing as AccountState;
 
 /// An account as it is stored.
 #[derive(Clone, Debug)]
@@ -42,6 +24,15 @@ pub(crate) struct Account {
     pub(crate) created_at: i64,
     /// Grows with each new password.
     pub(crate) password_version: i64,
+}
+
+/// The standing of a row; the column has these three alone.
+pub(super) fn standing(text: &str) -> AccountState {
+    match text {
+        "active" => AccountState::Active,
+        "suspended" => AccountState::Suspended,
+        _ => AccountState::PendingApproval,
+    }
 }
 
 /// The role of a row; the column's check constraint allows these two alone.
@@ -104,7 +95,7 @@ impl Store {
     /// By user name or, where it has an `@`, by e-mail address; both in lower case.
     pub(crate) async fn account_by_login(&self, login: &str) -> Result<Option<Account>, sqlx::Error> {
         let row = sqlx::query!(
-            "SELECT user_id, username, email, password_hash, state, role, created_at,
+            "SELECT user_id, username, email, password_hash, standing, role, created_at,
                     password_version FROM accounts
              WHERE username = ?1 OR email_key = ?1",
             login
@@ -117,7 +108,7 @@ impl Store {
                 username: parsed("username", &row.username)?,
                 email: row.email,
                 password_hash: row.password_hash,
-                state: AccountState::parse(&row.state),
+                state: standing(&row.standing),
                 role: role(&row.role),
                 created_at: row.created_at,
                 password_version: row.password_version,
@@ -134,9 +125,9 @@ impl Store {
     ) -> Result<Vec<Account>, sqlx::Error> {
         let state = state.map(AccountState::as_str);
         let rows = sqlx::query!(
-            "SELECT user_id, username, email, password_hash, state, role, created_at,
+            "SELECT user_id, username, email, password_hash, standing, role, created_at,
                     password_version FROM accounts
-             WHERE (?1 IS NULL OR username = ?1) AND (?2 IS NULL OR state = ?2)
+             WHERE (?1 IS NULL OR username = ?1) AND (?2 IS NULL OR standing = ?2)
              ORDER BY user_id LIMIT 500",
             username,
             state
@@ -150,7 +141,7 @@ impl Store {
                     username: parsed("username", &row.username)?,
                     email: row.email,
                     password_hash: row.password_hash,
-                    state: AccountState::parse(&row.state),
+                    state: standing(&row.standing),
                     role: role(&row.role),
                     created_at: row.created_at,
                     password_version: row.password_version,
@@ -158,60 +149,6 @@ impl Store {
             })
             .collect()
     }
-
-    /// Approves an account and orders its instance. Answers whether there is such an account; one that is
-    /// active already stays as it is.
-    pub(crate) async fn approve_account(
-        &self,
-        user_id: UserId,
-        now: i64,
-        audit: &Entry<'_>,
-    ) -> Result<bool, sqlx::Error> {
-        let mut tx = self.db.begin().await?;
-        let id = user_id.to_string();
-        let changed = sqlx::query!(
-            "UPDATE accounts SET state = 'active' WHERE user_id = ? AND state = 'pending_approval'",
-            id
-        )
-        .execute(&mut *tx)
-        .await?
-        .rows_affected();
-        if changed == 0 {
-            return account_exists(&mut tx, &id).await;
-        }
-        super::orders::renew(&mut tx, user_id, None, now).await?;
-        super::audit::insert(&mut tx, audit).await?;
-        tx.commit().await?;
-        Ok(true)
-    }
-
-    /// Sets what an account may do. Answers whether there is such an account; no change leaves no entry.
-    pub(crate) async fn set_role(
-        &self,
-        user_id: UserId,
-        role: Role,
-        audit: &Entry<'_>,
-    ) -> Result<bool, sqlx::Error> {
-        let mut tx = self.db.begin().await?;
-        let (id, role) = (user_id.to_string(), role.as_str());
-        let changed =
-            sqlx::query!("UPDATE accounts SET role = ?1 WHERE user_id = ?2 AND role <> ?1", role, id)
-                .execute(&mut *tx)
-                .await?
-                .rows_affected();
-        if changed == 0 {
-            return account_exists(&mut tx, &id).await;
-        }
-        super::audit::insert(&mut tx, audit).await?;
-        tx.commit().await?;
-        Ok(true)
-    }
-}
-
-async fn account_exists(conn: &mut SqliteConnection, id: &str) -> Result<bool, sqlx::Error> {
-    let row =
-        sqlx::query!("SELECT 1 AS one FROM accounts WHERE user_id = ?", id).fetch_optional(conn).await?;
-    Ok(row.is_some())
 }
 
 pub(super) async fn insert(conn: &mut SqliteConnection, account: &Account) -> Result<(), sqlx::Error> {
@@ -250,17 +187,20 @@ pub(super) async fn taken(conn: &mut SqliteConnection, account: &Account) -> Res
     })
 }
 
-/// Whether the account's password is still the one of this version.
+/// Whether the account may be used and its password is still the one of this version.
 pub(super) async fn is_password_version(
     conn: &mut SqliteConnection,
     user_id: UserId,
     version: i64,
 ) -> Result<bool, sqlx::Error> {
     let id = user_id.to_string();
-    let row =
-        sqlx::query!("SELECT 1 AS one FROM accounts WHERE user_id = ? AND password_version = ?", id, version)
-            .fetch_optional(conn)
-            .await?;
+    let row = sqlx::query!(
+        "SELECT 1 AS one FROM accounts WHERE user_id = ? AND password_version = ? AND standing = 'active'",
+        id,
+        version
+    )
+    .fetch_optional(conn)
+    .await?;
     Ok(row.is_some())
 }
 

@@ -102,7 +102,7 @@ impl Store {
             r#"SELECT k.key_id, k.user_id, k.name, k.scopes, k.created_at, k.expires_at AS "expires_at!",
                     k.last_used_at, a.username, a.email
              FROM api_keys k JOIN accounts a ON a.user_id = k.user_id
-             WHERE k.secret_hash = ? AND k.revoked_at IS NULL AND a.state = 'active'"#,
+             WHERE k.secret_hash = ? AND k.revoked_at IS NULL AND a.standing = 'active'"#,
             hash
         )
         .fetch_optional(self.db.reader())

@@ -170,7 +170,7 @@ impl Store {
              JOIN accounts a ON a.user_id = g.user_id
              JOIN clients c ON c.client_id = g.client_id
              JOIN instances i ON i.instance_id = c.instance_id AND i.owner_id = g.user_id
-             WHERE g.grant_id = ? AND a.state = 'active'",
+             WHERE g.grant_id = ? AND a.standing = 'active'",
             grant_id
         )
         .fetch_optional(self.db.reader())

@@ -33,7 +33,7 @@ impl Store {
         let rows = sqlx::query!(
             "SELECT o.user_id, o.version, o.attempts, o.slug, a.username, a.email
              FROM orders o JOIN accounts a ON a.user_id = o.user_id
-             WHERE o.state = 'queued' AND o.due_at <= ? AND a.state = 'active'
+             WHERE o.state = 'queued' AND o.due_at <= ? AND a.standing = 'active'
              ORDER BY o.due_at LIMIT ?",
             now,
             limit
@@ -54,7 +54,8 @@ impl Store {
             .collect()
     }
 
-    /// Stores that an order was taken, and who owns the instance.
+    /// Stores that an order was taken, and who owns the instance. Where the account has left meanwhile, what was
+    /// made for it is to go.
     pub(crate) async fn order_accepted(
         &self,
         order: &DueOrder,
@@ -75,6 +76,7 @@ impl Store {
         )
         .execute(&mut *tx)
         .await?;
+        super::departures::renew_of_gone(&mut tx, order.user_id, now).await?;
         tx.commit().await
     }
 

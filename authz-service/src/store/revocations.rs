@@ -9,6 +9,7 @@ use super::{Store, parsed};
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Session,
+    User,
     Instance,
     ApiKey,
 }
@@ -17,6 +18,7 @@ impl Kind {
     fn as_str(self) -> &'static str {
         match self {
             Self::Session => "session",
+            Self::User => "user",
             Self::Instance => "instance",
             Self::ApiKey => "api_key",
         }

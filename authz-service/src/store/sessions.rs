@@ -77,8 +77,8 @@ pub(crate) struct SignIn<'a> {
 }
 
 impl Store {
-    /// Writes the session of a successful sign-in, unless the password was changed since it was checked: then
-    /// answers `false`.
+    /// Writes the session of a successful sign-in, unless the password was changed since it was checked, or the
+    /// account shut out: then answers `false`.
     pub(crate) async fn sign_in(&self, sign_in: SignIn<'_>) -> Result<bool, sqlx::Error> {
         let mut tx = self.db.begin().await?;
         let (user_id, now) = (sign_in.session.user_id, sign_in.session.created_at);
@@ -114,7 +114,7 @@ impl Store {
                     s.created_at, s.last_used_at, s.idle_ends_at, s.ends_at,
                     s.address, s.agent, s.remember AS "remember: bool"
              FROM sessions s JOIN accounts a ON a.user_id = s.user_id
-             WHERE s.secret_hash = ? AND a.state = 'active'"#,
+             WHERE s.secret_hash = ? AND a.standing = 'active'"#,
             hash
         )
         .fetch_optional(self.db.reader())
@@ -146,7 +146,7 @@ impl Store {
                     s.created_at, s.last_used_at, s.idle_ends_at, s.ends_at,
                     s.address, s.agent, s.remember AS "remember: bool"
              FROM sessions s JOIN accounts a ON a.user_id = s.user_id
-             WHERE s.sid = ? AND a.state = 'active'"#,
+             WHERE s.sid = ? AND a.standing = 'active'"#,
             sid
         )
         .fetch_optional(self.db.reader())

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use authz_service::{App, Config, HashParams, InstanceListener, Listeners};
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{delete, post};
 use axum::{Json, Router};
 use control_api::authz::RegistrationMode;
-use control_api::deploy::{InstanceState, RegisterAnswer, RegisterRequest};
+use control_api::deploy::{InstanceState, OwnerRemoval, RegisterAnswer, RegisterRequest};
 use control_api::ids::{InstanceId, OperationId};
 use control_api::names::Slug;
 use http::{HeaderMap, Method, StatusCode};
@@ -76,6 +76,8 @@ struct FakeState {
     mood: Mood,
     orders: Vec<RegisterRequest>,
     made: Vec<RegisterAnswer>,
+    /// Owners whose instances were to go, in the order of the calls.
+    removed: Vec<String>,
 }
 
 impl FakeDeploy {
@@ -83,15 +85,18 @@ impl FakeDeploy {
     pub(crate) async fn reserve() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let state = FakeState { mood: Mood::Accept, orders: Vec::new(), made: Vec::new() };
+        let state =
+            FakeState { mood: Mood::Accept, orders: Vec::new(), made: Vec::new(), removed: Vec::new() };
         Self { address, inner: Arc::new(Mutex::new(state)) }
     }
 
     /// Begins to answer.
     pub(crate) async fn come_up(&self) {
         let listener = TcpListener::bind(self.address).await.expect("the reserved port");
-        let routes =
-            Router::new().route("/api/instances/register", post(take_order)).with_state(self.clone());
+        let routes = Router::new()
+            .route("/api/instances/register", post(take_order))
+            .route("/api/owners/{id}", delete(remove_owner))
+            .with_state(self.clone());
         tokio::spawn(async move { axum_serve(listener, routes).await });
     }
 
@@ -101,6 +106,11 @@ impl FakeDeploy {
 
     pub(crate) fn orders(&self) -> Vec<RegisterRequest> {
         self.inner.lock().expect("a lock").orders.clone()
+    }
+
+    /// How often an owner's instances were to go.
+    pub(crate) fn removals(&self, owner: &str) -> usize {
+        self.inner.lock().expect("a lock").removed.iter().filter(|removed| *removed == owner).count()
     }
 }
 
@@ -132,6 +142,22 @@ async fn take_order(
             let status = StatusCode::from_u16(status).expect("a status");
             Problem::new(status, code, "Not done").detail(detail).into_response()
         }
+    }
+}
+
+/// There is something left at the first call, and nothing at the second.
+async fn remove_owner(State(fake): State<FakeDeploy>, Path(owner): Path<String>) -> Response {
+    let (calls, mood) = {
+        let mut state = fake.inner.lock().expect("a lock");
+        state.removed.push(owner.clone());
+        (state.removed.iter().filter(|removed| **removed == owner).count(), state.mood.clone())
+    };
+    match mood {
+        Mood::Problem(status, code, detail) => {
+            let status = StatusCode::from_u16(status).expect("a status");
+            Problem::new(status, code, "Not done").detail(detail).into_response()
+        }
+        _ => Json(OwnerRemoval { left: calls < 2 }).into_response(),
     }
 }
 

@@ -16,10 +16,13 @@ pub const ACTIONS: &[&str] = &[
     "audit-test",
     "audit-trim",
     "create-account",
+    "delete-account",
+    "delete-account-failed",
     "first-admin",
     "forget-instance",
     "handoff",
     "invite",
+    "lift-suspension",
     "login",
     "login-failed",
     "logout",
@@ -39,6 +42,7 @@ pub const ACTIONS: &[&str] = &[
     "register",
     "register-client",
     "registration-token",
+    "reject-account",
     "remove-key",
     "revoke-admin",
     "rotate-key",
@@ -47,6 +51,8 @@ pub const ACTIONS: &[&str] = &[
     "settings-change",
     "setup-code",
     "setup-refused",
+    "sign-out-everywhere",
+    "suspend-account",
 ];
 
 /// Most entries of a page.

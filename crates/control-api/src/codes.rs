@@ -18,6 +18,12 @@ pub const SETUP_CLOSED: &str = "urn:beaver:setup-closed";
 pub const CHANGED_MEANWHILE: &str = "urn:beaver:changed-meanwhile";
 /// The account is stored and waits for an administrator's yes. 403.
 pub const APPROVAL_PENDING: &str = "urn:beaver:approval-pending";
+/// An administrator has suspended the account; the detail is the reason that was given. 403.
+pub const ACCOUNT_SUSPENDED: &str = "urn:beaver:account-suspended";
+/// It is the last administrator's account, and one must stay. 409.
+pub const LAST_ADMIN: &str = "urn:beaver:last-admin";
+/// Nobody does that to their own account that way. 409.
+pub const OWN_ACCOUNT: &str = "urn:beaver:own-account";
 /// Login name or password is wrong: always the same for known and unknown accounts. 401.
 pub const BAD_CREDENTIALS: &str = "urn:beaver:bad-credentials";
 /// The session is unknown, expired or revoked. 401.

@@ -235,6 +235,13 @@ pub struct ListQuery {
     pub after: Option<InstanceId>,
 }
 
+/// Answer of `DELETE /api/owners/{id}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OwnerRemoval {
+    /// Whether there is something of the owner's still; then it is on its way out.
+    pub left: bool,
+}
+
 /// A page of instances, in the order of their ids.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct InstanceList {

@@ -11,11 +11,11 @@ use crate::client::{ApiClient, ApiError};
 use crate::deploy::{
     ActivityReport, Asker, ConfigureProviderRequest, EventList, EventsQuery, HealthView, InstanceList,
     InstanceView, KeepAwakeRequest, ListQuery, OnBehalf, OperationAnswer, OperationView, OverviewView,
-    ProbeAnswer, PullAnswer, PullRequest, RegisterAnswer, RegisterRequest, ResolveRequest, StatsView,
-    WakeAnswer,
+    OwnerRemoval, ProbeAnswer, PullAnswer, PullRequest, RegisterAnswer, RegisterRequest, ResolveRequest,
+    StatsView, WakeAnswer,
 };
 use crate::doctor::DoctorReport;
-use crate::ids::{InstanceId, OperationId, RolloutId};
+use crate::ids::{InstanceId, OperationId, RolloutId, UserId};
 use crate::names::Slug;
 use crate::rollout::{RolloutList, RolloutRequest, RolloutView};
 use crate::snapshot::{RollbackRequest, SnapshotList};
@@ -106,6 +106,11 @@ impl DeployClient {
     pub async fn delete(&self, id: InstanceId, purge: bool) -> Result<OperationAnswer, ApiError> {
         let request = self.0.request(Method::DELETE, &format!("/api/instances/{id}"));
         self.0.json(request.query(&[("purge", purge)])).await
+    }
+
+    /// Removes all that an owner has, the data with it; to be asked until nothing is left.
+    pub async fn remove_owner(&self, id: UserId) -> Result<OwnerRemoval, ApiError> {
+        self.0.json(self.0.request(Method::DELETE, &format!("/api/owners/{id}"))).await
     }
 
     /// Pulls an image: the one of that name, or that of new instances.

@@ -82,6 +82,10 @@ id!(
     SessionId
 );
 id!(
+    /// An invite as administrators see it; its code is another value.
+    InviteId
+);
+id!(
     /// An API key as others may see it; the key itself is another value.
     ApiKeyId
 );

@@ -16,6 +16,7 @@ pub mod ids;
 pub mod instance;
 pub mod names;
 pub mod oauth;
+pub mod people;
 pub mod public_url;
 pub mod rollout;
 pub mod route;

@@ -11,6 +11,7 @@ mod observe;
 mod openapi;
 mod operations;
 mod overview;
+mod owners;
 mod rollouts;
 mod router_facing;
 mod snapshots;
@@ -68,6 +69,7 @@ fn deploy_routes() -> Routes {
         .get("/api/instances/{id}/logs", observe::logs)
         .get("/api/instances/{id}/stats", observe::stats)
         .get("/api/instances/{id}/events", observe::events)
+        .delete("/api/owners/{id}", owners::remove)
         .get("/api/operations/{id}", operations::get)
         .delete("/api/operations/{id}", operations::cancel)
         .post("/api/rollouts", rollouts::begin)

@@ -8,8 +8,8 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::{
-    actions, doctor, images, instances, keep_awake, observe, operations, overview, rollouts, router_facing,
-    snapshots,
+    actions, doctor, images, instances, keep_awake, observe, operations, overview, owners, rollouts,
+    router_facing, snapshots,
 };
 use crate::error::Error;
 
@@ -54,6 +54,7 @@ pub(super) struct ProblemBody {
         observe::logs,
         observe::stats,
         observe::events,
+        owners::remove,
         operations::get,
         operations::cancel,
         rollouts::begin,

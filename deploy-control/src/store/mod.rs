@@ -9,6 +9,7 @@ mod instances;
 mod intents;
 mod operations;
 mod orders;
+mod owners;
 mod restore;
 mod rollouts;
 mod rows;

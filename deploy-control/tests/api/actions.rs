@@ -104,6 +104,32 @@ async fn purge_removes_the_data_and_the_next_instance_is_another() {
 }
 
 #[tokio::test]
+async fn of_an_owner_who_has_left_nothing_stays() {
+    let world = World::new().await;
+    let app = world.start().await;
+    let (alice, bob) = (UserId::generate(), UserId::generate());
+    let other = app.register_as(bob, "bob").await.instance_id;
+    // Data that was kept of an instance that was removed.
+    let kept = app.register_as(alice, "alice").await.instance_id;
+    let deleted = app.api.delete(kept, false).await.expect("accepted");
+    app.until_final(deleted.operation_id).await;
+    assert!(!world.files(kept).is_empty());
+    assert!(!app.api.remove_owner(alice).await.expect("answered").left);
+    assert!(world.files(kept).is_empty());
+    assert_eq!(app.ledger(kept).await.last().expect("an entry").0, "deleted");
+    // An instance that is there goes with its data, and asking twice is no error.
+    let living = app.register_as(alice, "alice").await.instance_id;
+    assert_ne!(living, kept);
+    assert!(app.api.remove_owner(alice).await.expect("answered").left);
+    until("it is gone", async || !app.api.remove_owner(alice).await.expect("answered").left).await;
+    assert!(world.files(living).is_empty());
+    assert!(app.api.instance(living).await.expect_err("gone").is("urn:beaver:not-found"));
+    assert!(!app.api.remove_owner(UserId::generate()).await.expect("answered").left);
+    assert_eq!(app.view(other).await.state, InstanceState::Ready, "what others have stays");
+    assert!(app.stop().await);
+}
+
+#[tokio::test]
 async fn delete_is_accepted_while_a_register_is_at_work() {
     let mut world = World::new().await;
     world.timings.ready = std::time::Duration::from_mins(1);
