@@ -76,11 +76,6 @@ pub(crate) struct Meter {
 /// Processor, memory and disk.
 pub(crate) fn meters(stats: &StatsView) -> Vec<Meter> {
     let t = &texts().usage;
-    let bytes = |name, used: u64, limit: u64| Meter {
-        name,
-        text: fill(t.of, &[("used", &size(used)), ("limit", &size(limit))]),
-        percent: used.saturating_mul(100).checked_div(limit).unwrap_or(0).min(100),
-    };
     // Of one core; a limit of more than one is not told here.
     let cpu = format!("{:.0}", stats.cpu_percent.clamp(0.0, 100_000.0));
     vec![
@@ -89,9 +84,18 @@ pub(crate) fn meters(stats: &StatsView) -> Vec<Meter> {
             text: fill(t.cpu_text, &[("n", &cpu)]),
             percent: cpu.parse().unwrap_or(0).min(100),
         },
-        bytes(t.memory, stats.memory_bytes, stats.memory_limit_bytes),
-        bytes(t.disk, stats.disk_bytes, stats.disk_limit_bytes),
+        of_limit(t.memory, stats.memory_bytes, stats.memory_limit_bytes),
+        of_limit(t.disk, stats.disk_bytes, stats.disk_limit_bytes),
     ]
+}
+
+/// So many bytes of so many.
+pub(crate) fn of_limit(name: &'static str, used: u64, limit: u64) -> Meter {
+    Meter {
+        name,
+        text: fill(texts().usage.of, &[("used", &size(used)), ("limit", &size(limit))]),
+        percent: used.saturating_mul(100).checked_div(limit).unwrap_or(0).min(100),
+    }
 }
 
 /// Bytes in the largest unit that leaves a whole number in front.

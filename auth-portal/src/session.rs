@@ -192,8 +192,11 @@ pub(crate) fn page_of_form(path: &str) -> &'static str {
             "/account/security"
         }
         Some("account") => "/account",
-        Some("admin") if parts.next() == Some("settings") => "/admin/settings",
-        Some("admin") => "/admin",
+        Some("admin") => match parts.next() {
+            Some("settings") => "/admin/settings",
+            Some("rollouts") => "/admin/rollouts",
+            _ => "/admin",
+        },
         Some("onboarding") => "/onboarding/provider",
         Some("provisioning") => "/provisioning",
         Some("register") => "/register",

@@ -95,7 +95,8 @@ impl App {
         let availability = Availability::new(health.clone(), deps.clock.clone());
         let isolation = Isolation::new(health.clone(), config.allow_unisolated);
         let runtime = config.runtime();
-        let context = Context::new(config, deps, store, availability, isolation)
+        let settings = store.chosen_settings().await.map_err(|error| StartError::Other(error.to_string()))?;
+        let context = Context::new(config, deps, store, availability, isolation, settings)
             .map_err(|error| unusable(&runtime, &error))?;
         let context = Arc::new(context);
         remove_stale_stages(&context).await?;

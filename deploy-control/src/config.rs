@@ -1,7 +1,6 @@
 //! Configuration from the environment, every fault at once. What is read here never changes while the
 //! process runs, and no value of a secret is ever shown.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -17,6 +16,7 @@ use url::{Host, Url};
 
 use crate::address_plan::AddressPlan;
 use crate::engine::Limits;
+use crate::quantity::{Bytes, Cpus, IdleTime};
 
 const TOKEN_MIN_LEN: usize = 32;
 /// Name of the issuer where `AUTHZ_ISSUER` has an address instead of a name.
@@ -89,8 +89,8 @@ impl Config {
             image: text_or(env_ref, "BEAVER_INSTANCE_IMAGE", "beaver/app-instance:latest"),
             probe_image: text_or(env_ref, "BEAVER_PROBE_IMAGE", "beaver/app-instance:latest"),
             limits: limits(env_ref),
-            idle_sleep: env_ref.parse_or("BEAVER_IDLE_SLEEP", IdleSleep(Some(Duration::from_mins(30)))).0,
-            idle_pause: env_ref.parse_or("BEAVER_IDLE_PAUSE", IdleSleep(None)).0,
+            idle_sleep: env_ref.parse_or("BEAVER_IDLE_SLEEP", IdleTime(Some(Duration::from_mins(30)))).0,
+            idle_pause: env_ref.parse_or("BEAVER_IDLE_PAUSE", IdleTime(None)).0,
             installation: installation(env_ref),
             uid_base: env_ref.parse_or("BEAVER_INSTANCE_UID_BASE", 200_000),
             allow_unisolated: env_ref.text("BEAVER_ALLOW_UNISOLATED").as_deref() == Some("yes"),
@@ -252,75 +252,6 @@ fn local(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// A size such as `256m`, `1g`, `1048576`.
-struct Bytes(u64);
-
-impl FromStr for Bytes {
-    type Err = &'static str;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let text = text.trim().to_ascii_lowercase();
-        let text = text.strip_suffix('b').unwrap_or(&text);
-        let (digits, factor) = match text.as_bytes().last() {
-            Some(b'k') => (&text[..text.len() - 1], 1 << 10),
-            Some(b'm') => (&text[..text.len() - 1], 1 << 20),
-            Some(b'g') => (&text[..text.len() - 1], 1 << 30),
-            _ => (text, 1),
-        };
-        let number: u64 = digits.parse().map_err(|_| "must be a size such as 256m or 1g")?;
-        number.checked_mul(factor).filter(|n| *n > 0).map(Self).ok_or("is out of range")
-    }
-}
-
-/// Cores such as `1.0` or `0.25`, in thousandths.
-struct Cpus(u32);
-
-impl FromStr for Cpus {
-    type Err = &'static str;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let message = "must be a number of cores such as 0.5 or 2, with at most three decimals";
-        let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
-        if part.is_empty() || part.len() > 3 || !part.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(message);
-        }
-        let whole: u32 = whole.parse().map_err(|_| message)?;
-        let part: u32 = format!("{part:0<3}").parse().map_err(|_| message)?;
-        let milli = whole.checked_mul(1_000).and_then(|w| w.checked_add(part)).ok_or(message)?;
-        if milli < 10 { Err("must be 0.01 or more") } else { Ok(Self(milli)) }
-    }
-}
-
-/// `30m`, `90s`, `2h` or `off`.
-#[derive(Clone, Copy)]
-struct IdleSleep(Option<Duration>);
-
-impl fmt::Display for IdleSleep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(time) => write!(f, "{time:?}"),
-            None => f.write_str("off"),
-        }
-    }
-}
-
-impl FromStr for IdleSleep {
-    type Err = &'static str;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let message = "must be a time such as 30m, 90s or 2h, or off";
-        if text == "off" {
-            return Ok(Self(None));
-        }
-        let seconds = match text.as_bytes().last() {
-            Some(b's') => 1,
-            Some(b'm') => 60,
-            Some(b'h') => 3_600,
-            _ => return Err(message),
-        };
-        let number: u64 = text[..text.len() - 1].parse().map_err(|_| message)?;
-        let seconds = number.checked_mul(seconds).filter(|s| *s > 0).ok_or(message)?;
-        Ok(Self(Some(Duration::from_secs(seconds))))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -393,14 +324,5 @@ mod tests {
     fn equal_tokens_are_refused() {
         let error = read(&[("BEAVER_ROUTER_TOKEN", &"d".repeat(32))]).expect_err("equal").to_string();
         assert!(error.contains("BEAVER_ROUTER_TOKEN"), "{error}");
-    }
-
-    #[test]
-    fn cores_and_times_are_read_exactly() {
-        assert_eq!("0.25".parse::<Cpus>().map(|c| c.0), Ok(250));
-        assert_eq!("2".parse::<Cpus>().map(|c| c.0), Ok(2_000));
-        assert!("0.001".parse::<Cpus>().is_err());
-        assert_eq!("off".parse::<IdleSleep>().map(|s| s.0), Ok(None));
-        assert_eq!("90s".parse::<IdleSleep>().map(|s| s.0), Ok(Some(Duration::from_secs(90))));
     }
 }

@@ -42,6 +42,9 @@ pub enum Error {
     /// What is asked does not fit the state of the instance.
     #[error("{0}")]
     Conflict(String),
+    /// Somebody else changed it since it was looked at.
+    #[error("somebody else changed it since you looked at it; look again")]
+    ChangedMeanwhile,
     /// It did not come up; what was before is back.
     #[error("{0}")]
     NotReady(String),
@@ -117,6 +120,9 @@ impl Error {
             }
             Self::Conflict(_) => {
                 new(StatusCode::CONFLICT, codes::INVALID_INPUT, "That does not fit the instance's state")
+            }
+            Self::ChangedMeanwhile => {
+                new(StatusCode::CONFLICT, codes::CHANGED_MEANWHILE, "It was changed meanwhile")
             }
             Self::NotReady(_) => {
                 new(StatusCode::BAD_GATEWAY, codes::NOT_READY, "The instance did not become ready")

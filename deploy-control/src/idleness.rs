@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::config::Config;
 use crate::model::{CpuSample, Instance};
+use crate::settings::InForce;
 
 /// The router reports every 10 s; after this long without a word it is not believed to watch.
 pub const ROUTER_SILENCE_MS: i64 = 60_000;
@@ -15,7 +15,7 @@ const PARTS: i64 = 10;
 /// A part is no longer than this: what is used within it is taken for used at its end.
 const LONGEST_PART_MS: i64 = 3 * 60_000;
 
-/// The idle times of the configuration.
+/// The idle times in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ladder {
     /// Until it is frozen; `None` for never.
@@ -46,10 +46,10 @@ pub struct Watch {
 }
 
 impl Ladder {
-    /// As configured; `None` where nobody is put to sleep.
-    pub fn of(config: &Config) -> Option<Self> {
-        let pause_ms = config.idle_pause.map(millis);
-        config.idle_sleep.map(|sleep| Self { pause_ms, sleep_ms: millis(sleep) })
+    /// As it is in force; `None` where nobody is put to sleep.
+    pub fn of(force: &InForce) -> Option<Self> {
+        let pause_ms = force.idle_pause.map(millis);
+        force.idle_sleep.map(|sleep| Self { pause_ms, sleep_ms: millis(sleep) })
     }
 
     /// How often the processor's use is measured.

@@ -60,6 +60,12 @@ impl InstanceFiles {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
+    /// Bytes of the file system where instances are kept.
+    pub fn total_bytes(&self) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(&self.instances)?;
+        Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
+    }
+
     /// Makes the folders and a first `config.json`; what is there stays.
     pub fn prepare(&self, id: InstanceId, uid: u32, mcp: Option<&McpServer>) -> io::Result<()> {
         for folder in [self.config_dir(id), self.data_dir(id)] {

@@ -82,7 +82,7 @@ impl Requests {
             email,
             display_name: body.display_name.as_deref(),
             image_id: image_id.as_deref(),
-            limits: context.config.limits,
+            limits: context.in_force().limits,
             uid_base: context.config.uid_base,
             plan: &context.config.plan,
             allowance_ms: self.allowance_ms(),

@@ -16,7 +16,7 @@ const AT_ONCE: usize = 8;
 /// One round; `since` is when this process began to listen to the router.
 pub(crate) async fn go_round(requests: &Requests, since: i64) -> Result<(), Error> {
     let context = &requests.context;
-    let Some(ladder) = Ladder::of(&context.config) else { return Ok(()) };
+    let Some(ladder) = Ladder::of(&context.in_force()) else { return Ok(()) };
     if context.availability.reason().is_some() {
         return Ok(());
     }

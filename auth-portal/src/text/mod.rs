@@ -12,6 +12,7 @@ mod complete;
 mod entry;
 mod failure;
 mod forwarding;
+mod host;
 mod ledger;
 mod oauth;
 mod provider;
@@ -27,12 +28,13 @@ pub(crate) use audit::Audit;
 pub(crate) use entry::{Common, Landing, Login, Register};
 pub(crate) use failure::Failure;
 pub(crate) use forwarding::Forwarding;
+pub(crate) use host::{HostTexts, Rollouts};
 pub(crate) use ledger::{Ledger, Use};
 pub(crate) use oauth::OauthTexts;
 pub(crate) use provider::ProviderTexts;
 pub(crate) use provisioning::Provisioning;
 pub(crate) use security::{Security, Tabs};
-pub(crate) use settings::{AdminTabs, SettingsTexts};
+pub(crate) use settings::{AdminTabs, InstanceSettingsTexts, SettingsTexts};
 pub(crate) use setup::Setup;
 
 /// Defines [`Texts`] and its value in each language.
@@ -79,6 +81,9 @@ languages! {
     setup: Setup,
     admin_tabs: AdminTabs,
     settings: SettingsTexts,
+    instance_settings: InstanceSettingsTexts,
+    host: HostTexts,
+    rollouts: Rollouts,
 }
 
 /// A language that the pages speak.

@@ -42,6 +42,10 @@ fn addresses(id: InstanceId) -> Vec<String> {
         "/admin/audit/forwarding".to_owned(),
         "/admin/audit/forwarding/test".to_owned(),
         "/admin/settings".to_owned(),
+        "/admin/settings/instances".to_owned(),
+        "/admin/rollouts".to_owned(),
+        format!("/admin/rollouts/{}", OperationId::generate()),
+        format!("/admin/rollouts/{}/cancel", OperationId::generate()),
         "/admin/isolation".to_owned(),
         format!("/admin/operations/{}/cancel", OperationId::generate()),
         format!("/admin/instances/{id}"),
@@ -117,7 +121,11 @@ async fn every_form_needs_its_origin_and_its_token() {
     for path in addresses(id).into_iter().filter(|path| path.matches('/').count() != 1) {
         // These have no form that changes anything.
         let has_form = path == "/admin/audit/forwarding/test";
-        if path == format!("/admin/instances/{id}") || (path.starts_with("/admin/audit") && !has_form) {
+        let is_one = path.starts_with("/admin/rollouts/") && !path.ends_with("/cancel");
+        if is_one
+            || path == format!("/admin/instances/{id}")
+            || (path.starts_with("/admin/audit") && !has_form)
+        {
             continue;
         }
         for (header, token) in refused {

@@ -5,6 +5,8 @@
 mod fake_audit;
 #[path = "fake_keys.rs"]
 mod fake_keys;
+#[path = "fakes/machine.rs"]
+mod fake_machine;
 #[path = "fake_oauth.rs"]
 mod fake_oauth;
 #[path = "fake_sessions.rs"]
@@ -85,6 +87,8 @@ pub(crate) struct World {
     pub(crate) audit_targets: Vec<AuditTargetView>,
     /// What administrators have set.
     pub(crate) admin_settings: SettingsView,
+    /// What deploy-control says of the machine.
+    pub(crate) machine: fake_machine::Machine,
     pub(crate) instances: BTreeMap<InstanceId, InstanceView>,
     pub(crate) operations: BTreeMap<OperationId, watch::Sender<OperationView>>,
     /// The reason ledger of every instance, newest first.
@@ -121,6 +125,7 @@ impl Default for World {
             audit: Vec::new(),
             audit_targets: Vec::new(),
             admin_settings: fake_settings::unset(),
+            machine: fake_machine::Machine::default(),
             instances: BTreeMap::new(),
             operations: BTreeMap::new(),
             events: Vec::new(),
@@ -170,6 +175,7 @@ impl Fakes {
             .route("/api/instances/{id}/{action}", post(act))
             .route("/api/isolation/probe", post(prove))
             .route("/api/overview", get(overview))
+            .merge(fake_machine::routes())
             .route("/health", get(health))
             .route("/api/operations/{id}", get(operation).delete(cancel))
             .route("/health/ready", get(async || "ok"))

@@ -19,6 +19,7 @@ mod password;
 mod provider;
 mod provisioning;
 mod register;
+mod rollouts;
 mod security;
 mod settings;
 mod setup;

@@ -3,6 +3,7 @@
 use control_api::authz::RegistrationMode;
 use control_api::codes;
 use http::StatusCode;
+use serde_json::Value;
 use service_kit::problem::Problem;
 
 use crate::app::{Browser, TestApp};
@@ -26,11 +27,11 @@ async fn what_is_saved_shows_at_once() {
     page.shows("name=\"version\" value=\"0\"");
     let fields = [("version", "0"), ("registration", "invite"), ("banner", "<b>Down</b>\r\non Sunday")];
     let saved = browser.post("/admin/settings", &fields).await;
-    assert_eq!(saved.location(), "/admin/settings?done=people");
+    assert_eq!(saved.location(), "/admin/settings?done=saved");
     let call = &app.fakes.calls("/portal/admin/settings/change")[0];
     assert_eq!((&call["registration"], &call["client_addr"]), (&"invite".into(), &"127.0.0.1".into()));
     assert_eq!(call["banner"], "<b>Down</b>\non Sunday");
-    let page = browser.get("/admin/settings?done=people").await;
+    let page = browser.get("/admin/settings?done=saved").await;
     page.shows("Saved. It holds from now on.");
     page.shows("<option value=\"invite\" selected>");
     page.shows("Changed last by alice, 5 min");
@@ -115,4 +116,43 @@ async fn pages_do_not_wait_for_the_banner_and_keep_the_last_one() {
     assert_eq!(page.status, StatusCode::OK);
     page.shows("Down on Sunday");
     browser.get("/account").await.shows("Down on Sunday");
+}
+
+#[tokio::test]
+async fn idle_times_and_limits_are_set_at_deploy_control() {
+    let (app, mut browser) = administrator().await;
+    let page = browser.get("/admin/settings").await;
+    page.shows("Configured: 256m");
+    page.shows("Idle times and a larger disk hold at once");
+    page.shows("the others from their next upgrade or rollback on");
+    let fields = [("version", "0"), ("idle_sleep", " 2h "), ("memory", "512m"), ("pids", "")];
+    let saved = browser.post("/admin/settings/instances", &fields).await;
+    assert_eq!(saved.location(), "/admin/settings?done=saved");
+    let call = app.fakes.calls("/api/settings").into_iter().find(Value::is_object).expect("a call");
+    assert_eq!(call["actor"]["name"], "alice");
+    assert_eq!(call["chosen"], serde_json::json!({"idle_sleep": "2h", "memory": "512m"}));
+    let page = browser.get("/admin/settings").await;
+    page.shows("name=\"memory\" value=\"512m\"");
+    page.shows("Changed last by alice, 5 min");
+
+    let page = browser.post("/admin/settings/instances", &[("version", "1"), ("pids", "1")]).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    page.shows("id=\"pids-fault\">Processes and threads must be a number from 8 to 32768.");
+    let late = browser.post("/admin/settings/instances", &[("version", "0"), ("memory", "1g")]).await;
+    assert_eq!(late.status, StatusCode::CONFLICT);
+    late.shows("name=\"memory\" value=\"1g\"");
+    late.shows("Memory 512m");
+    late.shows("name=\"version\" value=\"1\"");
+    assert_eq!(app.fakes.world().machine.settings.chosen.memory.as_deref(), Some("512m"));
+}
+
+#[tokio::test]
+async fn without_deploy_control_the_rest_can_be_set() {
+    let (app, mut browser) = administrator().await;
+    app.fakes.world().deploy_down = true;
+    let page = browser.get("/admin/settings").await;
+    assert_eq!(page.status, StatusCode::OK);
+    page.shows("deploy-control does not answer");
+    let fields = [("version", "0"), ("registration", "closed"), ("banner", "")];
+    browser.post("/admin/settings", &fields).await.location();
 }

@@ -45,6 +45,11 @@ impl DeployClient {
         Self(ApiClient::new(http, "deploy-control", base, token))
     }
 
+    /// For the calls that stand beside their bodies.
+    pub(crate) fn api(&self) -> &ApiClient {
+        &self.0
+    }
+
     /// Orders an instance and returns at once (`Prefer: respond-async`).
     pub async fn register(&self, body: &RegisterRequest) -> Result<RegisterAnswer, ApiError> {
         let request =

@@ -4,6 +4,7 @@
 mod actions;
 mod doctor;
 mod extract;
+mod host;
 mod images;
 mod instances;
 mod keep_awake;
@@ -14,6 +15,7 @@ mod overview;
 mod owners;
 mod rollouts;
 mod router_facing;
+mod settings;
 mod snapshots;
 mod sse;
 mod view;
@@ -80,6 +82,9 @@ fn deploy_routes() -> Routes {
         .get("/api/doctor", doctor::examine)
         .post("/api/images/pull", images::pull)
         .get("/api/overview", overview::overview)
+        .get("/api/host", host::host)
+        .get("/api/settings", settings::get)
+        .put("/api/settings", settings::put)
 }
 
 fn router_routes() -> Routes {

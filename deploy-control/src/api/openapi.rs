@@ -8,8 +8,8 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::{
-    actions, doctor, images, instances, keep_awake, observe, operations, overview, owners, rollouts,
-    router_facing, snapshots,
+    actions, doctor, host, images, instances, keep_awake, observe, operations, overview, owners, rollouts,
+    router_facing, settings, snapshots,
 };
 use crate::error::Error;
 
@@ -62,6 +62,9 @@ pub(super) struct ProblemBody {
         rollouts::get,
         rollouts::cancel,
         overview::overview,
+        host::host,
+        settings::get,
+        settings::put,
         router_facing::wake,
         router_facing::activity,
         serve,

@@ -20,7 +20,7 @@ use crate::isolation::Verdict;
 use crate::lifecycle::Container;
 use crate::manifest::Manifest;
 use crate::model::{Actor, Change, Entry, Goal, Instance, Place, Stage};
-use crate::store::{Blame, Update};
+use crate::store::{Blame, LimitsNews, Update};
 
 /// Between two looks at a container that is being waited for.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(250);
@@ -136,7 +136,8 @@ impl Flight {
     pub(super) async fn new_generation(&mut self, view: &View) -> Result<(), Trouble> {
         self.remove_renamed(view).await?;
         let generation = view.instance.generation + 1;
-        let update = Update { generation: Some(generation), made: Some(false), ..Update::default() };
+        let limits = Some(LimitsNews::Taken(self.context.in_force().limits));
+        let update = Update { generation: Some(generation), made: Some(false), limits, ..Update::default() };
         self.context.store.apply(self.id, &update).await?;
         self.answered = false;
         Ok(())

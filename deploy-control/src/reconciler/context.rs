@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use control_api::authz_client::AuthzClient;
 use service_kit::clock::Clock;
+use tokio::sync::watch;
 
 use crate::availability::Availability;
 use crate::config::Config;
@@ -19,6 +20,7 @@ use crate::instance_files::{InstanceFiles, WATERMARK_BYTES};
 use crate::isolation::Isolation;
 use crate::model::Instance;
 use crate::route_files::RouteFiles;
+use crate::settings::{InForce, Settings};
 use crate::store::{Store, StoreError};
 
 /// What every step works with.
@@ -50,6 +52,8 @@ pub struct Context {
     free_bytes: Option<FreeBytes>,
     routes_of_host: HostRoutes,
     networks: Mutex<HashSet<u16>>,
+    /// What administrators set; `store` has the same.
+    settings: watch::Sender<Settings>,
 }
 
 impl Context {
@@ -60,6 +64,7 @@ impl Context {
         store: Store,
         availability: Availability,
         isolation: Isolation,
+        settings: Settings,
     ) -> io::Result<Self> {
         let runtime = config.runtime();
         Ok(Self {
@@ -78,6 +83,7 @@ impl Context {
             free_bytes: deps.free_bytes,
             routes_of_host: deps.routes,
             networks: Mutex::default(),
+            settings: watch::Sender::new(settings),
         })
     }
 
@@ -104,7 +110,28 @@ impl Context {
 
     /// Bytes that an instance may have below `data/`: a limit that was raised since holds for it too.
     pub fn disk_limit(&self, instance: &Instance) -> u64 {
-        instance.limits.disk_bytes.max(self.config.limits.disk_bytes)
+        instance.limits.disk_bytes.max(self.in_force().limits.disk_bytes)
+    }
+
+    /// What administrators set.
+    pub fn settings(&self) -> Settings {
+        self.settings.borrow().clone()
+    }
+
+    /// What holds for instances now: what administrators set, and the environment's for the rest.
+    pub fn in_force(&self) -> InForce {
+        InForce::of(&self.config, &self.settings.borrow().chosen)
+    }
+
+    /// A change is in force. Two may come here in another order than that of their transactions.
+    pub(crate) fn settle(&self, settings: Settings) {
+        self.settings.send_if_modified(|current| {
+            let is_newer = settings.version > current.version;
+            if is_newer {
+                *current = settings;
+            }
+            is_newer
+        });
     }
 
     /// Why an instance may not wake by itself for want of space; as of the last measurement.

@@ -12,7 +12,7 @@ use super::flight::{Flight, View};
 use crate::engine::container_name;
 use crate::instance_files::SNAPSHOTS_KEPT;
 use crate::model::{Change, Instance, Stage};
-use crate::store::{SnapshotNews, Update};
+use crate::store::{LimitsNews, SnapshotNews, Update};
 
 impl Flight {
     /// Copies the data aside and counts on to the new image. From here until the new container is ready the
@@ -45,6 +45,7 @@ impl Flight {
             image: Some(target),
             target_image: Some(image),
             snapshot: Some(SnapshotNews::Taken { generation, image, bytes }),
+            limits: Some(LimitsNews::Tried(context.in_force().limits)),
             ..Update::default()
         };
         context.store.apply(self.id, &update).await?;
@@ -117,6 +118,7 @@ impl Flight {
             made: Some(true),
             image: instance.target_image_id.as_deref(),
             snapshot: Some(SnapshotNews::Returned { generation: previous }),
+            limits: Some(LimitsNews::Returned),
             stage: view.stage(Stage::PutBack),
             ..Update::default()
         };

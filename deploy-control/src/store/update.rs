@@ -5,6 +5,7 @@ use control_api::deploy::{InstanceState, ProviderSummary};
 use control_api::ids::{InstanceId, OperationId};
 
 use super::events::record;
+use super::limits::{LimitsNews, note_limits};
 use super::snapshots::{forget_snapshots, note_snapshot};
 use super::{ADDRESS_QUARANTINE_MS, SLUG_QUARANTINE_MS, Store, StoreResult, int};
 use crate::model::{Change, Entry, Goal, Instance, Stage};
@@ -42,6 +43,8 @@ pub struct Update<'a> {
     pub failure: Option<Blame>,
     /// A copy of the data was taken, or is of no use any more.
     pub snapshot: Option<SnapshotNews<'a>>,
+    /// Limits of the next container.
+    pub limits: Option<LimitsNews>,
     /// The address goes back into quarantine.
     pub release: bool,
     /// How far the operation is; begins it where it was queued, and ends its waiting.
@@ -152,6 +155,9 @@ impl Store {
         }
         if let Some(news) = update.snapshot {
             note_snapshot(&mut tx, &id, news, now).await?;
+        }
+        if let Some(news) = update.limits {
+            note_limits(&mut tx, &id, news).await?;
         }
         if update.release {
             release_address(&mut tx, &id, now).await?;

@@ -21,6 +21,7 @@ mod observe;
 mod rebuild;
 mod register;
 mod rollouts;
+mod settings;
 mod sleep;
 mod trust;
 mod upgrade;

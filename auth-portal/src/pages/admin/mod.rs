@@ -5,8 +5,10 @@ mod actions;
 mod audit;
 mod audit_file;
 mod forwarding;
+mod host;
 mod instance;
 mod overview;
+mod rollouts;
 mod settings;
 
 use axum::Router;
@@ -38,7 +40,8 @@ pub(crate) fn routes(portal: &Portal) -> Router<Portal> {
         .route("/admin/audit/export", get(audit::export))
         .route("/admin/audit/forwarding", get(forwarding::show))
         .route("/admin/audit/forwarding/test", post(forwarding::test))
-        .route("/admin/settings", get(settings::show).post(settings::change))
+        .merge(settings::routes())
+        .merge(rollouts::routes())
         .route("/admin/isolation", post(actions::prove))
         .route("/admin/operations/{id}/cancel", post(actions::cancel))
         .route("/admin/instances/{id}", get(instance::show))

@@ -13,9 +13,10 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Administrator, Message};
+use super::{Administrator, Message, host};
 use crate::app::Portal;
 use crate::error::PageError;
+use crate::ledger::Meter;
 use crate::moment::{Moment, moment};
 use crate::pages::account::describe;
 use crate::session::Session;
@@ -33,6 +34,9 @@ struct OverviewPage {
     counts: Vec<Count>,
     total: u64,
     checks: Vec<CheckRow>,
+    /// How the machine is.
+    host: Vec<Meter>,
+    queue: Option<String>,
     work: Vec<WorkRow>,
     more_work: Option<String>,
     rows: Vec<InstanceRow>,
@@ -149,8 +153,9 @@ async fn render(
 ) -> PageResult {
     let query = ListQuery { state: shown.state, after: shown.after, limit: Some(PAGE), owner: None };
     let deploy = &portal.deploy;
-    let (overview, health, list) = tokio::try_join!(deploy.overview(), deploy.health(), deploy.list(&query))
-        .map_err(PageError::deploy)?;
+    let (overview, health, list, machine) =
+        tokio::try_join!(deploy.overview(), deploy.health(), deploy.list(&query), deploy.host())
+            .map_err(PageError::deploy)?;
     let now = portal.clock.now();
     let state = shown.state.map_or("", InstanceState::as_str);
     let address = |after: Option<InstanceId>| {
@@ -168,6 +173,8 @@ async fn render(
         total: overview.states.iter().map(|row| row.count).sum(),
         counts: counts(&overview),
         checks: checks(&health),
+        host: host::meters(&machine),
+        queue: queue(machine.queued),
         more_work: more_work(&overview),
         work,
         rows: list.instances.iter().map(|instance| instance_row(instance, now)).collect(),
@@ -214,6 +221,10 @@ fn checks(health: &HealthView) -> Vec<CheckRow> {
         CheckRow { name, word, class, reason: check.reason.clone().unwrap_or(t.check_none.to_owned()) }
     };
     health.checks.iter().map(row).collect()
+}
+
+fn queue(waiting: u64) -> Option<String> {
+    (waiting > 0).then(|| fill(texts().host.queue, &[("n", &waiting.to_string())]))
 }
 
 fn more_work(overview: &OverviewView) -> Option<String> {

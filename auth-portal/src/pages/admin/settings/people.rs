@@ -1,51 +1,39 @@
-//! `/admin/settings`: what administrators set while everything runs. Each form carries the version of what it was
-//! filled from, so that of two administrators at work the later sees what the other did before anything is lost.
+//! The form of sign-up and banner: authz-service has both.
 
 use std::net::SocketAddr;
 
-use askama::Template;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{ConnectInfo, Query, State};
+use axum::extract::{ConnectInfo, State};
 use control_api::authz::{RegistrationMode, SessionRequest};
 use control_api::client::ApiError;
 use control_api::codes;
 use control_api::settings::{ChangeSettingsRequest, MAX_BANNER_CHARS, SettingsView};
 use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
 
-use super::{Administrator, audit};
+use super::super::audit;
+use super::{Showing, changed, render, saved};
 use crate::app::Portal;
-use crate::error::{PageError, redirect};
+use crate::error::PageError;
 use crate::form::{AdminForm, Fields};
-use crate::moment::moment;
 use crate::session::Session;
 use crate::text::{fill, texts};
 use crate::upstream::field_faults;
-use crate::view::{FormFaults, PageResult, Shell, page};
-
-#[derive(Template)]
-#[template(path = "admin_settings.html")]
-struct SettingsPage {
-    shell: Shell,
-    notice: Option<&'static str>,
-    people: PeopleForm,
-}
+use crate::view::{FormFaults, PageResult};
 
 /// The form of sign-up and banner.
-struct PeopleForm {
-    faults: FormFaults,
-    version: i64,
-    choices: Vec<Choice>,
-    banner: String,
-    banner_hint: String,
+pub(super) struct PeopleForm {
+    pub(super) faults: FormFaults,
+    pub(super) version: i64,
+    pub(super) choices: Vec<Choice>,
+    pub(super) banner: String,
+    pub(super) banner_hint: String,
     /// Who changed it last.
-    changed: Option<String>,
+    pub(super) changed: Option<String>,
 }
 
-struct Choice {
-    value: &'static str,
-    word: String,
-    chosen: bool,
+pub(super) struct Choice {
+    pub(super) value: &'static str,
+    pub(super) word: String,
+    pub(super) chosen: bool,
 }
 
 /// What was typed.
@@ -65,23 +53,11 @@ impl Typed {
     }
 }
 
-/// Query of the page.
-#[derive(Default, Deserialize)]
-pub(super) struct SettingsQuery {
-    done: Option<String>,
-}
-
-/// `GET /admin/settings`.
-pub(super) async fn show(
-    State(portal): State<Portal>,
-    Administrator(session): Administrator,
-    query: Result<Query<SettingsQuery>, QueryRejection>,
-) -> PageResult {
-    let done = query.ok().and_then(|Query(query)| query.done);
-    let notice = done.is_some_and(|done| done == "people").then_some(texts().settings.saved);
-    let stored = stored(&portal, &session).await?;
-    let people = people_form(&portal, &stored, None, FormFaults::default());
-    Ok(page(StatusCode::OK, &SettingsPage { shell: session.shell(), notice, people }))
+/// A form that was not taken: what was typed, and why not.
+pub(super) struct Again {
+    typed: Typed,
+    status: StatusCode,
+    faults: FormFaults,
 }
 
 /// `POST /admin/settings`.
@@ -105,7 +81,7 @@ pub(super) async fn change(
         client_addr: Some(portal.config.trusted_proxies.client(peer, &headers)),
     };
     match portal.authz.change_settings(&request).await {
-        Ok(_) => Ok(redirect("/admin/settings?done=people")),
+        Ok(_) => Ok(saved()),
         Err(error) => {
             let refusal = judge(error)?;
             again(&portal, &session, typed, refusal).await
@@ -127,19 +103,14 @@ fn judge(error: ApiError) -> Result<(StatusCode, FormFaults), PageError> {
     }
 }
 
-/// The page with what was typed. After a conflict it has the new version, and says what is stored now.
 async fn again(
     portal: &Portal,
     session: &Session,
     typed: Typed,
-    (status, mut faults): (StatusCode, FormFaults),
+    (status, faults): (StatusCode, FormFaults),
 ) -> PageResult {
-    let stored = stored(portal, session).await?;
-    if status == StatusCode::CONFLICT {
-        faults.add_detail(&theirs(&stored));
-    }
-    let people = people_form(portal, &stored, Some(typed), faults);
-    Ok(page(status, &SettingsPage { shell: session.shell(), notice: None, people }))
+    let people = Some(Again { typed, status, faults });
+    render(portal, session, Showing { people, ..Showing::new(status) }).await
 }
 
 async fn stored(portal: &Portal, session: &Session) -> Result<SettingsView, PageError> {
@@ -147,38 +118,43 @@ async fn stored(portal: &Portal, session: &Session) -> Result<SettingsView, Page
     portal.authz.admin_settings(&request).await.map_err(audit::refused)
 }
 
-fn people_form(
-    portal: &Portal,
-    stored: &SettingsView,
-    typed: Option<Typed>,
-    faults: FormFaults,
-) -> PeopleForm {
-    let (registration, banner) = match typed {
-        Some(typed) => (typed.registration.unwrap_or(stored.registration), typed.banner),
-        None => (stored.registration, stored.banner.clone()),
-    };
-    let t = &texts().settings;
-    let configured = Choice {
-        value: "",
-        word: fill(t.configured, &[("mode", mode(stored.registration_default))]),
-        chosen: registration.is_none(),
-    };
-    let others = RegistrationMode::ALL.into_iter().map(|choice| Choice {
-        value: choice.as_str(),
-        word: mode(choice).to_owned(),
-        chosen: registration == Some(choice),
-    });
-    let changed = stored.changed_at.map(|at| {
-        let name = stored.changed_by.as_deref().unwrap_or(t.nobody);
-        fill(t.changed, &[("name", name), ("when", &moment(at, portal.clock.now()).text)])
-    });
-    PeopleForm {
-        faults,
-        version: stored.version,
-        choices: std::iter::once(configured).chain(others).collect(),
-        banner,
-        banner_hint: fill(t.banner_hint, &[("max", &MAX_BANNER_CHARS.to_string())]),
-        changed,
+impl PeopleForm {
+    /// With what is stored, or what was typed. After a conflict it has the new version, and says what is stored now.
+    pub(super) async fn load(
+        portal: &Portal,
+        session: &Session,
+        again: Option<Again>,
+    ) -> Result<Self, PageError> {
+        let stored = stored(portal, session).await?;
+        let t = &texts().settings;
+        let (registration, banner, faults) = match again {
+            Some(Again { typed, status, mut faults }) => {
+                if status == StatusCode::CONFLICT {
+                    faults.add_detail(&theirs(&stored));
+                }
+                (typed.registration.unwrap_or(stored.registration), typed.banner, faults)
+            }
+            None => (stored.registration, stored.banner.clone(), FormFaults::default()),
+        };
+        let configured = Choice {
+            value: "",
+            word: fill(t.configured, &[("mode", mode(stored.registration_default))]),
+            chosen: registration.is_none(),
+        };
+        let others = RegistrationMode::ALL.into_iter().map(|choice| Choice {
+            value: choice.as_str(),
+            word: mode(choice).to_owned(),
+            chosen: registration == Some(choice),
+        });
+        let now = portal.clock.now();
+        Ok(Self {
+            faults,
+            version: stored.version,
+            choices: std::iter::once(configured).chain(others).collect(),
+            banner,
+            banner_hint: fill(t.banner_hint, &[("max", &MAX_BANNER_CHARS.to_string())]),
+            changed: stored.changed_at.map(|at| changed(stored.changed_by.as_deref(), at, now)),
+        })
     }
 }
 
