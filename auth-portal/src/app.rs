@@ -26,7 +26,8 @@ use crate::error::PageError;
 use crate::frame::{self, LastFrame};
 use crate::headers::{self, SecurityHeaders};
 use crate::pages::{
-    account, admin, authorize, landing, login, oauth, provider, provisioning, register, setup,
+    account, admin, authorize, confirm, forgot, landing, login, oauth, provider, provisioning, register,
+    setup,
 };
 use crate::session::Cookies;
 use crate::{assets, health, language, pages};
@@ -135,6 +136,9 @@ fn routes(portal: Portal, health: &Health) -> Router {
         .route("/register", get(register::show).post(register::submit))
         .route("/setup", get(setup::show).post(setup::submit))
         .route("/login", get(login::show).post(login::submit))
+        .route("/forgot", get(forgot::show).post(forgot::submit))
+        .route("/reset", get(forgot::show_reset).post(forgot::reset))
+        .route("/confirm", get(confirm::show).post(confirm::submit))
         .route("/logout", get(account::to_account).post(login::logout))
         .route("/provisioning", get(provisioning::show))
         .route("/provisioning/events", get(provisioning::events))

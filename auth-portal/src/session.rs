@@ -188,7 +188,7 @@ pub(crate) fn come_back(parts: &Parts) -> Option<NextPath> {
 pub(crate) fn page_of_form(path: &str) -> &'static str {
     let mut parts = path.trim_start_matches('/').split('/');
     match parts.next() {
-        Some("account") if matches!(parts.next(), Some("sessions" | "password" | "security")) => {
+        Some("account") if matches!(parts.next(), Some("sessions" | "password" | "security" | "email")) => {
             "/account/security"
         }
         Some("account") => "/account",
@@ -202,6 +202,8 @@ pub(crate) fn page_of_form(path: &str) -> &'static str {
         Some("register") => "/register",
         Some("setup") => "/setup",
         Some("login") => "/login",
+        // A link's own page cannot be named without its token.
+        Some("forgot" | "reset") => "/forgot",
         _ => "/",
     }
 }

@@ -8,6 +8,7 @@ use control_api::authz::{
     RegisterAccountAnswer, RegisterAccountRequest, RegistrationMode, Role,
 };
 use control_api::ids::UserId;
+use control_api::mail::EmailVerification;
 use control_api::names::Username;
 use control_api::wire::WireSecret;
 use service_kit::secret::{Secret, random_bytes, sha256};
@@ -22,7 +23,7 @@ use crate::store::accounts::{Account, AccountState, Alongside, Creation};
 use crate::store::sessions::SignIn;
 use crate::{audit, email, sessions};
 
-const USERNAME_TAKEN: &str = "is taken; choose another";
+pub(crate) const USERNAME_TAKEN: &str = "is taken; choose another";
 const EMAIL_TAKEN: &str = "has an account already; sign in instead";
 const INVITE_BAD: &str = "is unknown, used or expired; ask for a new one";
 
@@ -30,7 +31,7 @@ const INVITE_BAD: &str = "is unknown, used or expired; ask for a new one";
 pub(crate) struct NewUser {
     pub(crate) username: Username,
     pub(crate) email: String,
-    invite_hash: Option<[u8; 32]>,
+    pub(crate) invite_hash: Option<[u8; 32]>,
 }
 
 impl Authz {
@@ -48,8 +49,12 @@ impl Authz {
             too_soon(self.store.take_try(&bucket, self.now()).await?)?;
         }
         let password_hash = self.hasher.hash(secret(&request.password)).await?;
+        if self.verification() == EmailVerification::Required {
+            return Err(self.register_later(user, password_hash, request).await);
+        }
         let now = self.now();
         let user_id = UserId::generate();
+        let post = self.verification_post(user_id, &user.email, request.language)?;
         let (session, session_secret) =
             sessions::start(user_id, Origin::new(request.client_addr, request.agent.as_deref(), false), now);
         let pending = mode == RegistrationMode::Approval;
@@ -69,9 +74,12 @@ impl Authz {
             session: (!pending).then_some(session),
             order: !pending,
             invite_hash: user.invite_hash,
+            post,
+            language: request.language,
         };
         let entry = audit::entry(now, &user_id, "register", &username, request.client_addr);
         created(&self.store.create_account(&account, alongside, &entry).await?)?;
+        self.mailed();
         if pending {
             tracing::info!(%user_id, %username, "an account waits for approval");
             return Err(Error::ApprovalPending);

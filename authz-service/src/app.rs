@@ -26,7 +26,7 @@ use crate::forwarding::{self, DELIVERY_TIME, Target};
 use crate::keys::Keys;
 use crate::password::hashing::Hasher;
 use crate::store::Store;
-use crate::{cleanup, departures, http, keys, outbox};
+use crate::{cleanup, departures, http, keys, mail, outbox};
 
 const DATABASE_FILE: &str = "authz.db";
 /// No body that this service takes is larger.
@@ -85,6 +85,7 @@ impl App {
         let authz = open(config, clock, health.clone(), lifecycle.stopping()).await?;
         lifecycle.spawn_critical("outbox", outbox::run(Arc::clone(&authz), deploy.clone()));
         lifecycle.spawn_critical("departures", departures::run(Arc::clone(&authz), deploy));
+        lifecycle.spawn_critical("mail", mail::run(Arc::clone(&authz)));
         lifecycle.spawn_critical("cleanup", cleanup::run(Arc::clone(&authz)));
         lifecycle.spawn_critical("key-rotation", keys::run(Arc::clone(&authz)));
         forward_audit(&authz, lifecycle).await?;
@@ -125,6 +126,7 @@ pub(crate) async fn open(
         ordered: Notify::new(),
         audit_test: Notify::new(),
         left: Notify::new(),
+        posted: Notify::new(),
         stopping,
         config,
     }))

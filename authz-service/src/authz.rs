@@ -32,6 +32,8 @@ pub(crate) struct Authz {
     pub(crate) audit_test: Notify,
     /// Wakes the worker that sees to what accounts leave behind.
     pub(crate) left: Notify,
+    /// Wakes the worker of mails.
+    pub(crate) posted: Notify,
     /// Cancelled when the process stops: requests that wait must answer.
     pub(crate) stopping: CancellationToken,
 }

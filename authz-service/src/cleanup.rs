@@ -1,4 +1,5 @@
-//! Removes expired rows now and then. Readers check the time themselves, so this only saves space.
+//! Removes expired rows now and then, and has the owners of keys told before theirs are among them. Readers check the
+//! time themselves, so the removal only saves space.
 
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ pub(crate) async fn run(authz: Shared) -> Result<(), String> {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, "entries of the audit log were older than they are kept"),
             Err(error) => tracing::warn!(%error, "the audit log could not be trimmed"),
+        }
+        if let Err(error) = authz.warn_of_ending_keys().await {
+            tracing::warn!(%error, "owners of API keys could not be told that they end");
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}

@@ -12,6 +12,7 @@ use service_kit::secret::Secret;
 use url::{Host, Url};
 
 use crate::forwarding::settings::AuditTargetSettings;
+use crate::mail::MailConfig;
 use crate::password::hashing::HashParams;
 
 const TOKEN_MIN: usize = 32;
@@ -55,6 +56,8 @@ pub struct Config {
     pub audit_days: Option<u32>,
     /// Where the audit log is sent to.
     pub audit_targets: AuditTargetSettings,
+    /// Whether and how mail goes out.
+    pub mail: MailConfig,
     /// Cost of a password hash.
     pub hashing: HashParams,
     /// How often it is asked whether a signing key is due; no variable sets it.
@@ -71,7 +74,9 @@ impl Config {
         } else {
             RegistrationMode::Invite
         };
+        let portal_url = origin(&mut env, "PORTAL_PUBLIC_URL", "http://localhost:3081");
         let config = Self {
+            mail: MailConfig::from_env(&mut env, &public_url, &portal_url),
             listen: env.parse_or("AUTHZ_LISTEN", SocketAddr::from(([127, 0, 0, 1], 19090))),
             instance_listen: env.parse_or("AUTHZ_INSTANCE_LISTEN", SocketAddr::from(([10, 88, 0, 1], 19090))),
             admin_listen: env.parse_or("AUTHZ_ADMIN_LISTEN", SocketAddr::from(([127, 0, 0, 1], 19091))),
@@ -84,7 +89,7 @@ impl Config {
             registration: env.parse_or("BEAVER_REGISTRATION", default_mode),
             password_min: env.parse_or("BEAVER_PASSWORD_MIN", PASSWORD_MIN),
             public_url,
-            portal_url: origin(&mut env, "PORTAL_PUBLIC_URL", "http://localhost:3081"),
+            portal_url,
             login_burst: env.parse_or("BEAVER_LOGIN_BURST", 5),
             audit_days: audit_days(&mut env),
             audit_targets: AuditTargetSettings::from_env(&mut env),

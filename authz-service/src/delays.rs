@@ -65,6 +65,8 @@ pub(crate) enum Try {
     Register,
     /// The code of the first administrator.
     Setup,
+    /// What sends a mail.
+    Mail,
 }
 
 /// The bucket of a network.
@@ -83,6 +85,7 @@ impl Bucket {
             Try::Login => "login",
             Try::Register => "register",
             Try::Setup => "setup",
+            Try::Mail => "mail",
         };
         Self { key: sha256(format!("{what}\n{}", network(address)).as_bytes()), burst }
     }

@@ -2,7 +2,7 @@
 //! instances, so visible ASCII alone is let through.
 
 /// RFC 5321, section 4.5.3.1.3 (a path of 256 with its brackets).
-const MAX_LEN: usize = 254;
+pub(crate) const MAX_LEN: usize = 254;
 const MAX_LOCAL: usize = 64;
 
 /// Stands in for accounts that the operator makes without an address.

@@ -63,6 +63,10 @@ pub(crate) enum Error {
     LastAdmin,
     #[error("nobody does that to their own account")]
     OwnAccount,
+    #[error("the sign-up waits for its link")]
+    VerificationPending,
+    #[error("no mail is sent")]
+    MailOff,
     #[error("bad credentials")]
     BadCredentials,
     #[error("the session has ended")]
@@ -121,6 +125,13 @@ impl Error {
                 .detail("Make somebody else an administrator first."),
             Self::OwnAccount => problem(409, codes::OWN_ACCOUNT, "That is your own account")
                 .detail("Another administrator can do that; your own account page has a way to leave."),
+            Self::VerificationPending => {
+                problem(403, codes::VERIFICATION_PENDING, "The e-mail address is not confirmed yet")
+                    .detail("Open the link that was mailed to make the account.")
+            }
+            Self::MailOff => {
+                problem(409, codes::MAIL_OFF, "This installation sends no mail").detail("Ask the operator.")
+            }
             Self::BadCredentials => problem(401, codes::BAD_CREDENTIALS, "Name or password is wrong"),
             Self::SessionEnded => {
                 problem(401, codes::SESSION_ENDED, "The session has ended").detail("Sign in again.")

@@ -4,6 +4,7 @@
 //! that no other service reads.
 
 mod accounts;
+mod addresses;
 mod api_keys;
 mod app;
 mod audit;
@@ -23,8 +24,10 @@ pub mod healthcheck;
 mod http;
 mod instances;
 mod invites;
+mod key_warnings;
 mod keys;
 mod leave;
+mod mail;
 mod oauth_error;
 mod orders;
 mod outbox;
@@ -32,14 +35,17 @@ mod password;
 mod passwords;
 mod people;
 mod provider;
+mod resets;
 mod revocations;
 mod sessions;
 mod settings;
 mod setup;
 mod store;
 mod tokens;
+mod verification;
 
 pub use app::{App, InstanceListener, Listeners};
 pub use config::Config;
 pub use forwarding::settings::AuditTargetSettings;
+pub use mail::{Delivery, MailConfig, Smtp, SmtpTls};
 pub use password::hashing::HashParams;

@@ -9,6 +9,7 @@ use crate::accounts::{secret, too_soon};
 use crate::authz::Authz;
 use crate::delays::{self, Try};
 use crate::error::{Error, Faults};
+use crate::mail::letter::{Letter, Notice};
 use crate::password::hashing::Verdict;
 use crate::password::policy;
 use crate::store::passwords::NewPassword;
@@ -49,11 +50,14 @@ impl Authz {
         let (renewed, session_secret) = sessions::renew(&session, now);
         let (remember, ends_at) = (renewed.remember, renewed.ends_at);
         let audit = audit::entry(now, &user, "password-change", &renewed.sid, address);
-        let change =
-            NewPassword { hash, version: stored.version, before: session.sid, renewed, bucket, key, audit };
+        let notice = Letter::Notice { user_id: user, to: None, what: Notice::PasswordChanged };
+        let notice = self.mail(notice, request.language)?;
+        let (version, before) = (stored.version, session.sid);
+        let change = NewPassword { hash, version, before, renewed, bucket, key, notice, audit };
         // Nothing was written where another change, or the end of the session, came first.
         let seq = self.store.change_password(change).await?.ok_or(Error::SessionEnded)?;
         self.announce_revocation(seq);
+        self.mailed();
         let cookie_max_age_s = sessions::cookie_secs(remember, ends_at, now);
         Ok(ChangePasswordAnswer { session: session_secret.into(), cookie_max_age_s })
     }

@@ -3,6 +3,8 @@
 pub(crate) mod account;
 pub(crate) mod admin;
 pub(crate) mod authorize;
+pub(crate) mod confirm;
+pub(crate) mod forgot;
 pub(crate) mod landing;
 pub(crate) mod language;
 pub(crate) mod login;

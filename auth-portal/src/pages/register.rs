@@ -16,7 +16,7 @@ use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::OpenForm;
 use crate::session::{MaybeSession, VisitorForm};
-use crate::text::{Texts, fill, texts};
+use crate::text::{Language, Texts, fill, texts};
 use crate::upstream::field_faults;
 use crate::view::{FormFaults, PageResult, Shell, page};
 
@@ -83,6 +83,7 @@ pub(crate) async fn submit(
         invite,
         client_addr: Some(portal.config.trusted_proxies.client(peer, &headers)),
         agent: agent::of(&headers),
+        language: Language::current().into(),
     };
     let error = match portal.authz.register(&request).await {
         Ok(answer) => {
@@ -90,6 +91,7 @@ pub(crate) async fn submit(
             return Ok(([(header::SET_COOKIE, cookie)], redirect("/provisioning")).into_response());
         }
         Err(error) if error.is(codes::APPROVAL_PENDING) => return Ok(pending()),
+        Err(error) if error.is(codes::VERIFICATION_PENDING) => return Ok(sent()),
         Err(error) => error,
     };
     // Down between two calls: the form is shown with what is most often true.
@@ -175,6 +177,12 @@ fn form(
 fn closed(status: StatusCode) -> Response {
     let (title, text) = (texts().register.closed_title, texts().register.closed_text);
     page(status, &NoticePage { shell: Shell::visitor(), title, text })
+}
+
+/// A link is on its way, whosever address it was.
+fn sent() -> Response {
+    let (title, text) = (texts().mail.sent_title, texts().mail.registered_sent);
+    page(StatusCode::ACCEPTED, &NoticePage { shell: Shell::visitor(), title, text })
 }
 
 /// The account is stored and waits for an administrator's yes.

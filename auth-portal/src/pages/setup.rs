@@ -17,7 +17,7 @@ use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::OpenForm;
 use crate::session::VisitorForm;
-use crate::text::{fill, texts};
+use crate::text::{Language, fill, texts};
 use crate::upstream::field_faults;
 use crate::view::{FormFaults, PageResult, Shell, page};
 
@@ -74,6 +74,7 @@ pub(crate) async fn submit(
         invite: None,
         client_addr: Some(portal.config.trusted_proxies.client(peer, &headers)),
         agent: agent::of(&headers),
+        language: Language::current().into(),
     };
     let request = FirstAdminRequest { code: fields.secret("code"), account };
     let error = match portal.authz.first_admin(&request).await {

@@ -14,6 +14,7 @@ mod failure;
 mod forwarding;
 mod host;
 mod ledger;
+mod mail;
 mod oauth;
 mod provider;
 mod provisioning;
@@ -30,6 +31,7 @@ pub(crate) use failure::Failure;
 pub(crate) use forwarding::Forwarding;
 pub(crate) use host::{HostTexts, Rollouts};
 pub(crate) use ledger::{Ledger, Use};
+pub(crate) use mail::Mail;
 pub(crate) use oauth::OauthTexts;
 pub(crate) use provider::ProviderTexts;
 pub(crate) use provisioning::Provisioning;
@@ -70,6 +72,7 @@ languages! {
     api_keys: ApiKeyTexts,
     tabs: Tabs,
     security: Security,
+    mail: Mail,
     oauth: OauthTexts,
     failure: Failure,
     ledger: Ledger,
@@ -133,6 +136,16 @@ impl Language {
     /// The language of the request that is answered.
     pub(crate) fn current() -> Self {
         SPOKEN.try_with(|language| *language).unwrap_or_default()
+    }
+}
+
+/// What is mailed because of a request is written in its language.
+impl From<Language> for control_api::mail::Language {
+    fn from(language: Language) -> Self {
+        match language {
+            Language::English => Self::English,
+            Language::Chinese => Self::Chinese,
+        }
     }
 }
 

@@ -27,6 +27,11 @@ async fn every_form_needs_its_origin_and_its_token() {
         "/account/sessions/revoke",
         "/account/sessions/others",
         "/account/password",
+        "/account/email",
+        "/account/email/verify",
+        "/forgot",
+        "/reset",
+        "/confirm",
         "/oauth/authorize",
         "/oauth/logout",
     ];

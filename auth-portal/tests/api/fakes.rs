@@ -7,6 +7,8 @@ mod fake_audit;
 mod fake_keys;
 #[path = "fakes/machine.rs"]
 mod fake_machine;
+#[path = "fakes/mail.rs"]
+mod fake_mail;
 #[path = "fake_oauth.rs"]
 mod fake_oauth;
 #[path = "fake_sessions.rs"]
@@ -83,6 +85,8 @@ pub(crate) struct World {
     pub(crate) api_keys: BTreeMap<String, Vec<ApiKeyView>>,
     /// Other sessions of the same account, by session.
     pub(crate) other_sessions: BTreeMap<String, Vec<SessionItem>>,
+    /// Whether mails are sent, and which addresses are proved.
+    pub(crate) mail: fake_mail::FakeMail,
     pub(crate) audit: Vec<AuditEntryView>,
     pub(crate) audit_targets: Vec<AuditTargetView>,
     /// What administrators have set.
@@ -122,6 +126,7 @@ impl Default for World {
             sessions: BTreeMap::new(),
             api_keys: BTreeMap::new(),
             other_sessions: BTreeMap::new(),
+            mail: fake_mail::FakeMail::default(),
             audit: Vec::new(),
             audit_targets: Vec::new(),
             admin_settings: fake_settings::unset(),
@@ -157,6 +162,7 @@ impl Fakes {
             .route("/portal/provisioning", post(order))
             .route("/portal/handoff", post(handoff))
             .merge(fake_audit::routes())
+            .merge(fake_mail::routes())
             .merge(fake_keys::routes())
             .merge(fake_sessions::routes())
             .merge(fake_settings::routes())

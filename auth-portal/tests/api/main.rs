@@ -14,6 +14,7 @@ mod fakes;
 mod frame;
 mod language;
 mod login;
+mod mail;
 mod oauth;
 mod password;
 mod provider;

@@ -7,6 +7,7 @@ use control_api::authz::{
     SetRoleRequest,
 };
 use control_api::ids::{InstanceId, UserId};
+use control_api::mail::ResetLinkAnswer;
 use control_api::names::Username;
 use control_api::people::{Standing, SuspendRequest};
 use control_api::wire::WireSecret;
@@ -31,6 +32,7 @@ pub(super) fn routes() -> Routes {
         .post("/internal/accounts/{id}/suspend", suspend)
         .post("/internal/accounts/{id}/lift", lift)
         .delete("/internal/accounts/{id}", delete_account)
+        .post("/internal/accounts/{id}/reset-link", reset_link)
         .post("/internal/invites", invite)
         .post("/internal/registration-tokens", registration_token)
         .delete("/internal/instances/{id}", forget_instance)
@@ -177,6 +179,21 @@ pub(super) async fn delete_account(
     Id(id): Id<UserId>,
 ) -> Result<StatusCode, Error> {
     authz.delete_account(id).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// A link to a new password, for whoever has no mail: once, for 30 minutes, in place of any before.
+#[utoipa::path(post, path = "/internal/accounts/{id}/reset-link", tag = "internal", security(("internal" = [])),
+    params(("id" = String, Path, description = "The account's id")),
+    responses(
+        (status = 201, body = ResetLinkAnswer),
+        (status = 401, body = ProblemBody),
+        (status = 404, body = ProblemBody),
+    ))]
+pub(super) async fn reset_link(
+    State(authz): State<Shared>,
+    Id(id): Id<UserId>,
+) -> Result<(StatusCode, Json<ResetLinkAnswer>), Error> {
+    authz.reset_link(id).await.map(|answer| (StatusCode::CREATED, Json(answer)))
 }
 
 /// Makes an invite: single use, 72 hours.

@@ -6,6 +6,7 @@ mod audit;
 mod extract;
 mod instance_facing;
 mod internal;
+mod mail;
 mod oauth;
 mod openapi;
 mod people;
@@ -52,6 +53,7 @@ fn portal_routes() -> Routes {
         .merge(api_keys::routes())
         .merge(audit::routes())
         .merge(people::routes())
+        .merge(mail::routes())
         .merge(settings::routes())
         .merge(setup::portal_routes())
 }

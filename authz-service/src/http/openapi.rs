@@ -8,8 +8,8 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::{
-    api_keys, audit, instance_facing, internal, oauth, people, portal, portal_oauth, router_facing, sessions,
-    settings, setup,
+    api_keys, audit, instance_facing, internal, mail, oauth, people, portal, portal_oauth, router_facing,
+    sessions, settings, setup,
 };
 use crate::error::Error;
 
@@ -98,6 +98,13 @@ pub(super) struct TokenOnlyForm {
         people::show,
         people::act,
         people::delete_own,
+        mail::settings,
+        mail::confirm,
+        mail::forgot,
+        mail::reset,
+        mail::state,
+        mail::verify,
+        mail::change,
         internal::create_account,
         internal::accounts,
         internal::approve,
@@ -105,6 +112,7 @@ pub(super) struct TokenOnlyForm {
         internal::suspend,
         internal::lift,
         internal::delete_account,
+        internal::reset_link,
         internal::invite,
         internal::registration_token,
         internal::forget_instance,

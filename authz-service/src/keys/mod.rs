@@ -61,6 +61,16 @@ impl Keys {
         Ok(Self { issuer, master, set: ArcSwap::from_pointee(set) })
     }
 
+    /// Seals a secret that must be read again, bound to an id of its own kind.
+    pub(crate) fn seal(&self, id: &str, plain: &[u8]) -> Result<Vec<u8>, String> {
+        sealing::seal(&self.master, id, plain)
+    }
+
+    /// Opens what [`Keys::seal`] made; `None` where it is damaged, of another id, or of another master key.
+    pub(crate) fn unseal(&self, id: &str, sealed: &[u8]) -> Option<Secret<Vec<u8>>> {
+        sealing::open(&self.master, id, sealed)
+    }
+
     /// The keys of this moment.
     pub(crate) fn set(&self) -> Arc<KeySet> {
         self.set.load_full()

@@ -1,4 +1,5 @@
-//! Private halves at rest: AES-256-GCM under `master.key` (0600, beside the database), bound to the key's id.
+//! Secrets that must be read again, private halves of keys above all, at rest: AES-256-GCM under `master.key` (0600, beside the database), bound to the
+//! id of what they are.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -49,28 +50,30 @@ pub(super) fn seal(master: &Secret<Vec<u8>>, kid: &str, plain: &[u8]) -> Result<
     let mut sealed = plain.to_vec();
     let nonce = sealing_key(master)?
         .seal_in_place_append_tag(Aad::from(kid), &mut sealed)
-        .map_err(|_| "the signing key could not be sealed".to_owned())?;
+        .map_err(|_| "a secret could not be sealed".to_owned())?;
     let mut out = nonce.as_ref().to_vec();
     out.append(&mut sealed);
     Ok(out)
 }
 
 pub(super) fn unseal(master: &Secret<Vec<u8>>, key: &StoredKey) -> Result<Secret<Vec<u8>>, String> {
-    let failed = || {
+    open(master, &key.kid, &key.private_sealed).ok_or_else(|| {
         format!(
             "the signing key {} cannot be unsealed: {MASTER_KEY_FILE} is not the one it was sealed with",
             key.kid
         )
-    };
-    let (nonce, sealed) = key.private_sealed.split_at_checked(NONCE_LEN).ok_or_else(failed)?;
-    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| failed())?;
+    })
+}
+
+/// What [`seal`] made; `None` where it is damaged, of another id, or of another key.
+pub(super) fn open(master: &Secret<Vec<u8>>, id: &str, sealed: &[u8]) -> Option<Secret<Vec<u8>>> {
+    let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
     let mut sealed = sealed.to_vec();
-    let plain = sealing_key(master)?
-        .open_in_place(nonce, Aad::from(key.kid.as_str()), &mut sealed)
-        .map_err(|_| failed())?;
+    let plain = sealing_key(master).ok()?.open_in_place(nonce, Aad::from(id), &mut sealed).ok()?;
     let plain = Secret::new(plain.to_vec());
     zeroize::Zeroize::zeroize(&mut sealed);
-    Ok(plain)
+    Some(plain)
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 
 use control_api::authz::Role;
 use control_api::ids::UserId;
+use control_api::mail::Language;
 use control_api::names::Username;
 use sqlx::SqliteConnection;
 
 use super::audit::Entry;
+use super::mails::Post;
 use super::sessions::NewSession;
 use super::{Store, is_unique_violation, parsed};
 
@@ -48,6 +50,10 @@ pub(crate) struct Alongside {
     pub(crate) order: bool,
     /// Use up this invite.
     pub(crate) invite_hash: Option<[u8; 32]>,
+    /// Mail this.
+    pub(crate) post: Post,
+    /// What the account's mails are written in.
+    pub(crate) language: Language,
 }
 
 /// What came of it.
@@ -71,25 +77,11 @@ impl Store {
         audit: &Entry<'_>,
     ) -> Result<Creation, sqlx::Error> {
         let mut tx = self.db.begin().await?;
-        match insert(&mut tx, account).await {
-            Ok(()) => {}
-            Err(error) if is_unique_violation(&error) => return taken(&mut tx, account).await,
-            Err(error) => return Err(error),
+        let creation = create(&mut tx, account, &alongside, audit).await?;
+        if creation == Creation::Done {
+            tx.commit().await?;
         }
-        if let Some(hash) = alongside.invite_hash
-            && !super::invites::consume(&mut tx, &hash, account.user_id, account.created_at).await?
-        {
-            return Ok(Creation::InviteGone);
-        }
-        if let Some(session) = &alongside.session {
-            super::sessions::insert(&mut tx, session).await?;
-        }
-        if alongside.order {
-            super::orders::renew(&mut tx, account.user_id, None, account.created_at).await?;
-        }
-        super::audit::insert(&mut tx, audit).await?;
-        tx.commit().await?;
-        Ok(Creation::Done)
+        Ok(creation)
     }
 
     /// By user name or, where it has an `@`, by e-mail address; both in lower case.
@@ -149,6 +141,40 @@ impl Store {
             })
             .collect()
     }
+}
+
+/// Writes an account and what comes with it; where the answer is another than `Done`, nothing of it may be kept.
+pub(super) async fn create(
+    conn: &mut SqliteConnection,
+    account: &Account,
+    alongside: &Alongside,
+    audit: &Entry<'_>,
+) -> Result<Creation, sqlx::Error> {
+    match insert(conn, account).await {
+        Ok(()) => {}
+        Err(error) if is_unique_violation(&error) => return taken(conn, account).await,
+        Err(error) => return Err(error),
+    }
+    if let Some(hash) = alongside.invite_hash
+        && !super::invites::consume(conn, &hash, account.user_id, account.created_at).await?
+    {
+        return Ok(Creation::InviteGone);
+    }
+    if alongside.language != Language::default() {
+        let (id, language) = (account.user_id.to_string(), alongside.language.as_str());
+        sqlx::query!("UPDATE accounts SET language = ? WHERE user_id = ?", language, id)
+            .execute(&mut *conn)
+            .await?;
+    }
+    if let Some(session) = &alongside.session {
+        super::sessions::insert(conn, session).await?;
+    }
+    if alongside.order {
+        super::orders::renew(conn, account.user_id, None, account.created_at).await?;
+    }
+    super::mails::write(conn, &alongside.post).await?;
+    super::audit::insert(conn, audit).await?;
+    Ok(Creation::Done)
 }
 
 pub(super) async fn insert(conn: &mut SqliteConnection, account: &Account) -> Result<(), sqlx::Error> {

@@ -75,6 +75,16 @@ impl Store {
         Ok(None)
     }
 
+    /// Takes a reserved try back, the network's too, and forgets the failures: it was right.
+    pub(crate) async fn right_try(&self, key: &[u8; 32], bucket: Option<&Bucket>) -> Result<(), sqlx::Error> {
+        let mut tx = self.db.begin().await?;
+        if let Some(bucket) = bucket {
+            give_back(&mut tx, bucket).await?;
+        }
+        clear(&mut tx, key).await?;
+        tx.commit().await
+    }
+
     /// Takes a reserved try back: it was never made.
     pub(crate) async fn release_try(&self, key: &[u8; 32]) -> Result<(), sqlx::Error> {
         let hash = key.as_slice();

@@ -4,6 +4,7 @@ use control_api::ids::{SessionId, UserId};
 
 use super::Store;
 use super::audit::Entry;
+use super::mails::{NewMail, Post};
 use super::revocations::{self, Kind};
 use super::sessions::NewSession;
 use crate::delays::Bucket;
@@ -27,6 +28,8 @@ pub(crate) struct NewPassword<'a> {
     pub(crate) bucket: Option<Bucket>,
     /// The failures that the success clears.
     pub(crate) key: [u8; 32],
+    /// Tells the person.
+    pub(crate) notice: Option<NewMail>,
     pub(crate) audit: Entry<'a>,
 }
 
@@ -69,6 +72,9 @@ impl Store {
             super::delays::give_back(&mut tx, bucket).await?;
         }
         super::delays::clear(&mut tx, &change.key).await?;
+        super::mail_links::forget(&mut tx, user_id).await?;
+        super::mails::write(&mut tx, &Post { link: None, mails: change.notice.into_iter().collect() })
+            .await?;
         super::audit::insert(&mut tx, &change.audit).await?;
         tx.commit().await?;
         Ok(Some(seq))

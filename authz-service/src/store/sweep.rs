@@ -40,6 +40,8 @@ impl Store {
             address_delays(&mut tx, now).await?,
             super::api_keys::sweep(&mut tx, now - API_KEY_MS, BATCH).await?,
             super::grants::sweep(&mut tx, now, BATCH).await?,
+            super::mail_links::sweep(&mut tx, now, BATCH).await?,
+            super::registrations::sweep(&mut tx, now, BATCH).await?,
         ];
         tx.commit().await?;
         let full = u64::try_from(BATCH).unwrap_or(u64::MAX);
@@ -196,6 +198,8 @@ mod tests {
             ("login_delays", "last_failure_at <= 1"),
             ("known_addresses", "last_at <= 1"),
             ("address_delays", "full_at <= 1"),
+            ("mail_links", "expires_at <= 1"),
+            ("registrations", "expires_at <= 1"),
         ] {
             let sql = format!("EXPLAIN QUERY PLAN SELECT rowid FROM {table} WHERE {condition} LIMIT 500");
             let plan: Vec<(i64, i64, i64, String)> =

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use control_api::authz::{OrderState, RegisterAccountRequest, SessionRequest};
 use control_api::authz_client::AuthzClient;
+use control_api::mail::Language;
 use service_kit::http_client;
 
 use crate::harness::{DEPLOY, FakeDeploy, INTERNAL, PASSWORD, ROUTER};
@@ -78,6 +79,7 @@ async fn a_kill_loses_nothing_that_was_answered() {
         invite: None,
         client_addr: None,
         agent: None,
+        language: Language::English,
     };
     let registered = client.register(&request).await.expect("registered");
     let keys = client.jwks().await.expect("keys");

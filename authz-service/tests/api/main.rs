@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "the helpers of tests fail the test")]
 
 mod accounts;
+mod addresses;
 mod api_keys;
 mod audit;
 mod authorization_code;
@@ -11,8 +12,10 @@ mod forwarding;
 mod handoff;
 mod harness;
 mod key_rotation;
+mod key_warnings;
 mod kill;
 mod leaving;
+mod mail;
 mod oauth_flow;
 mod outbox;
 mod passwords;
@@ -21,13 +24,16 @@ mod provider_tokens;
 mod python;
 mod refresh;
 mod registration_modes;
+mod resets;
 mod revocations;
 mod roles;
 mod session_list;
 mod sessions;
 mod settings;
 mod setup;
+mod sink;
 mod startup;
 mod suspension;
 mod throttle;
 mod tokens;
+mod verification;

@@ -7,12 +7,17 @@ use std::process::Stdio;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::Mutex;
+
+/// Tests that need the same environment wait for the first to make it.
+static MAKING: Mutex<()> = Mutex::const_new(());
 
 /// The interpreter of an environment with exactly these packages, such as `["aiosmtpd==1.4.6"]`.
 pub(crate) async fn interpreter(packages: &[&str]) -> PathBuf {
     let name = packages.join("-").replace("==", "-");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("python-{name}"));
     let python = folder.join("bin/python");
+    let _turn = MAKING.lock().await;
     if python.exists() {
         return python;
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::ids::{ApiKeyId, InstanceId, OperationId, SessionId, UserId};
+use crate::mail::Language;
 use crate::names::{Slug, Username};
 use crate::wire::WireSecret;
 
@@ -88,6 +89,9 @@ pub struct RegisterAccountRequest {
     /// What the browser calls itself, for the list of sessions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// What the account's mails are written in.
+    #[serde(default)]
+    pub language: Language,
 }
 
 /// Answer of `POST /portal/register`: 201. Faults: 422 with `errors` by field, 409, 403, 429.

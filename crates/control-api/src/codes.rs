@@ -24,6 +24,10 @@ pub const ACCOUNT_SUSPENDED: &str = "urn:beaver:account-suspended";
 pub const LAST_ADMIN: &str = "urn:beaver:last-admin";
 /// Nobody does that to their own account that way. 409.
 pub const OWN_ACCOUNT: &str = "urn:beaver:own-account";
+/// The sign-up is stored and waits until the link that was mailed is used. 403.
+pub const VERIFICATION_PENDING: &str = "urn:beaver:verification-pending";
+/// This installation sends no mail. 409.
+pub const MAIL_OFF: &str = "urn:beaver:mail-off";
 /// Login name or password is wrong: always the same for known and unknown accounts. 401.
 pub const BAD_CREDENTIALS: &str = "urn:beaver:bad-credentials";
 /// The session is unknown, expired or revoked. 401.

@@ -11,6 +11,7 @@ use crate::authz::SessionRequest;
 use crate::authz_client::{AuthzClient, PASSWORD_TIMEOUT};
 use crate::client::ApiError;
 use crate::ids::SessionId;
+use crate::mail::Language;
 use crate::wire::WireSecret;
 
 /// Answer of `POST /portal/sessions/list` (body: a session): the living sessions of its user.
@@ -84,6 +85,9 @@ pub struct ChangePasswordRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub client_addr: Option<IpAddr>,
+    /// What the mail about it is written in.
+    #[serde(default)]
+    pub language: Language,
 }
 
 /// Answer of `POST /portal/password`: all sessions of the account have ended; this one goes on under a new

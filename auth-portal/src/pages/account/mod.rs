@@ -1,6 +1,7 @@
 //! `/account` and what is below it: one file for each part of the page, with its handlers and its data. Here are
 //! the routes and what the parts share.
 
+mod email;
 mod instance;
 mod keys;
 mod password;
@@ -38,6 +39,8 @@ pub(crate) fn routes() -> Router<Portal> {
         .route("/account/sessions/revoke", get(security::to_security).post(security::revoke))
         .route("/account/sessions/others", get(security::to_security).post(security::revoke_others))
         .route("/account/password", get(security::to_security).post(password::change))
+        .route("/account/email", get(security::to_security).post(email::change))
+        .route("/account/email/verify", get(security::to_security).post(email::verify))
         .route("/account/{action}", get(to_account).post(instance::act))
 }
 

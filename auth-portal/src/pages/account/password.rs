@@ -14,7 +14,7 @@ use super::security;
 use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::SessionForm;
-use crate::text::{fill, texts};
+use crate::text::{Language, fill, texts};
 use crate::upstream::field_faults;
 use crate::view::{FormFaults, PageResult};
 
@@ -53,6 +53,7 @@ pub(super) async fn change(
         current_password: fields.secret("current_password"),
         new_password: fields.secret("new_password"),
         client_addr: Some(portal.config.trusted_proxies.client(peer, &headers)),
+        language: Language::current().into(),
     };
     match portal.authz.change_password(&request).await {
         Ok(answer) => {

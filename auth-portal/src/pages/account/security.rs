@@ -12,6 +12,7 @@ use control_api::sessions::{RevokeOthersRequest, RevokeSessionRequest, SessionIt
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 
+use super::email::EmailForm;
 use super::password::PasswordForm;
 use super::{AccountQuery, Message};
 use crate::agent;
@@ -35,6 +36,21 @@ struct SecurityPage {
     sessions: Option<Vec<Row>>,
     username: String,
     password: PasswordForm,
+    email: EmailForm,
+}
+
+/// What is wrong with the forms of the page.
+#[derive(Default)]
+pub(super) struct Faults {
+    pub(super) password: FormFaults,
+    /// And what was typed as the address.
+    pub(super) email: (FormFaults, String),
+}
+
+impl From<FormFaults> for Faults {
+    fn from(password: FormFaults) -> Self {
+        Self { password, ..Self::default() }
+    }
 }
 
 /// One session.
@@ -63,6 +79,8 @@ pub(super) async fn show(
         "session" => Some(texts().security.done_session),
         "others" => Some(texts().security.done_others),
         "password" => Some(texts().security.done_password),
+        "verify" => Some(texts().mail.done_verify),
+        "email" => Some(texts().mail.done_change),
         _ => None,
     });
     let message = text.map(|text| Message { text: text.to_owned(), bad: false });
@@ -107,16 +125,20 @@ pub(super) async fn render(
     session: &Session,
     status: StatusCode,
     message: Option<Message>,
-    faults: FormFaults,
+    faults: impl Into<Faults>,
 ) -> Response {
+    let faults: Faults = faults.into();
     let request = SessionRequest { session: session.secret.clone() };
-    let (answer, password) =
-        tokio::join!(portal.authz.sessions(&request), PasswordForm::load(portal, faults));
+    let (answer, password, email) = tokio::join!(
+        portal.authz.sessions(&request),
+        PasswordForm::load(portal, faults.password),
+        EmailForm::load(portal, session, faults.email)
+    );
     let answer = answer.inspect_err(|error| tracing::warn!(%error, "sessions could not be shown")).ok();
     let now = portal.clock.now();
     let sessions = answer.map(|list| list.sessions.iter().map(|session| row(session, now)).collect());
     let username = session.view.user.username.to_string();
-    page(status, &SecurityPage { shell: session.shell(), message, sessions, username, password })
+    page(status, &SecurityPage { shell: session.shell(), message, sessions, username, password, email })
 }
 
 fn row(session: &SessionItem, now: Timestamp) -> Row {
