@@ -35,6 +35,7 @@ async fn a_rollout_is_begun_watched_and_called_off() {
     app.fakes.member(id, MemberState::Failed, "it did not <come> up");
     let page = browser.get(&address).await;
     page.shows("The rollout has begun.");
+    page.shows("<h1>Rollout of 2026-11-21 11:55 UTC</h1>");
     page.shows("sha256:newest");
     page.shows("it did not &#60;come&#62; up");
     page.shows(&format!("href=\"/admin/instances/{id}\">bob</a>"));

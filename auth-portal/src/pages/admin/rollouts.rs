@@ -154,7 +154,9 @@ async fn show(
     let id: RolloutId = id.parse().map_err(|_| PageError::NotFound)?;
     let rollout = portal.deploy.rollout(id).await.map_err(asked)?;
     let row = row(&portal, &rollout);
-    let title = fill(texts().rollouts.one, &[("at", &row.begun.text)]);
+    // A name that stays the same while the page is looked at.
+    let begun = rollout.created_at.strftime("%Y-%m-%d %H:%M UTC").to_string();
+    let title = fill(texts().rollouts.one, &[("at", &begun)]);
     let poll = if row.runs { format!("/admin/rollouts/{id}") } else { String::new() };
     let members = rollout.members.unwrap_or_default().into_iter().map(member).collect();
     let message = outcome(query);
