@@ -81,7 +81,8 @@ fn parse(request: &AuditRequest) -> Result<(Wanted, u32), Error> {
     Ok((wanted, limit))
 }
 
-fn view(row: Row) -> AuditEntryView {
+/// An entry as it is shown.
+pub(crate) fn view(row: Row) -> AuditEntryView {
     AuditEntryView {
         id: row.id,
         at: from_millis(row.at),

@@ -31,6 +31,7 @@ mod mail;
 mod oauth_error;
 mod orders;
 mod outbox;
+mod own_data;
 mod password;
 mod passwords;
 mod people;

@@ -14,6 +14,7 @@ use service_kit::lifecycle::{Lifecycle, StartError};
 use service_kit::metrics::Metrics;
 use service_kit::{http_client, server};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::api::{self, Api};
 use crate::availability::Availability;
@@ -26,7 +27,7 @@ use crate::image_pulls::ImagePulls;
 use crate::instance_app;
 use crate::isolation::Isolation;
 use crate::reconciler::{Context, Reconciler};
-use crate::requests::Requests;
+use crate::requests::{ARCHIVES_AT_ONCE, Requests};
 use crate::rollouts;
 use crate::store::{Store, StoreError};
 
@@ -104,7 +105,8 @@ impl App {
         let reconciler = Reconciler::start(lifecycle, Arc::clone(&context));
         let pulls = ImagePulls::start(lifecycle, Arc::clone(&context)).await;
         let pulls = pulls.map_err(|error| StartError::Other(error.to_string()))?;
-        let requests = Requests { context, reconciler, pulls, stopping: lifecycle.stopping() };
+        let archives = Arc::new(Semaphore::new(ARCHIVES_AT_ONCE));
+        let requests = Requests { context, reconciler, pulls, stopping: lifecycle.stopping(), archives };
         rollouts::start(lifecycle, requests.clone());
         housekeeping::start(lifecycle, requests.clone(), health.clone());
         serve(lifecycle, listeners, &requests, &health);

@@ -3,6 +3,7 @@
 //! idempotent: doing it twice does it once, and a crash half-way is mended by doing it again. Nothing follows
 //! a symbolic link, because what lies below `data/` is a stranger's.
 
+mod archive;
 mod snapshots;
 
 use std::fs::{self, DirBuilder};

@@ -9,6 +9,7 @@ use control_api::ids::{InstanceId, OperationId};
 use control_api::instance::Provider;
 use control_api::names::Slug;
 use service_kit::clock::from_millis;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +26,8 @@ use crate::store::{Intent, Order, Ordered, StoreError};
 const DOCKER_PATIENCE: Duration = Duration::from_secs(3);
 /// How long an instance may be kept awake at most: a week.
 const LONGEST_LEASE_HOURS: u8 = 168;
+/// Archives made at once: each takes a core while somebody reads it fast enough.
+pub const ARCHIVES_AT_ONCE: usize = 2;
 
 /// What requests work with. Clones share it.
 #[derive(Clone)]
@@ -37,6 +40,8 @@ pub struct Requests {
     pub pulls: ImagePulls,
     /// Cancelled when the process stops.
     pub stopping: CancellationToken,
+    /// Places of archives that are being made, of [`ARCHIVES_AT_ONCE`].
+    pub archives: Arc<Semaphore>,
 }
 
 /// What an action asks for.
@@ -296,6 +301,13 @@ impl Requests {
     pub async fn live(&self, id: InstanceId) -> Result<Instance, Error> {
         let found = self.context.store.instance(id).await?.filter(|instance| instance.deleted_at.is_none());
         found.ok_or(Error::NotFound("There is no such instance."))
+    }
+
+    /// A place for an archive of data, given back when dropped.
+    pub fn archive_place(&self) -> Result<OwnedSemaphorePermit, Error> {
+        Arc::clone(&self.archives).try_acquire_owned().map_err(|_| {
+            Error::Busy("other people's data is being archived just now; try again in a minute".to_owned())
+        })
     }
 
     /// The instance that has the slug.

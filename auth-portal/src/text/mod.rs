@@ -16,6 +16,7 @@ mod host;
 mod ledger;
 mod mail;
 mod oauth;
+mod own_data;
 mod provider;
 mod provisioning;
 mod security;
@@ -33,6 +34,7 @@ pub(crate) use host::{HostTexts, Rollouts};
 pub(crate) use ledger::{Ledger, Use};
 pub(crate) use mail::Mail;
 pub(crate) use oauth::OauthTexts;
+pub(crate) use own_data::OwnDataTexts;
 pub(crate) use provider::ProviderTexts;
 pub(crate) use provisioning::Provisioning;
 pub(crate) use security::{Security, Tabs};
@@ -74,6 +76,7 @@ languages! {
     security: Security,
     mail: Mail,
     oauth: OauthTexts,
+    own_data: OwnDataTexts,
     failure: Failure,
     ledger: Ledger,
     usage: Use,

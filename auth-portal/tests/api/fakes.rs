@@ -3,6 +3,8 @@
 
 #[path = "fake_audit.rs"]
 mod fake_audit;
+#[path = "fake_data.rs"]
+mod fake_data;
 #[path = "fake_keys.rs"]
 mod fake_keys;
 #[path = "fakes/machine.rs"]
@@ -163,6 +165,7 @@ impl Fakes {
             .route("/portal/handoff", post(handoff))
             .merge(fake_audit::routes())
             .merge(fake_mail::routes())
+            .merge(fake_data::authz_routes())
             .merge(fake_keys::routes())
             .merge(fake_sessions::routes())
             .merge(fake_settings::routes())
@@ -178,6 +181,7 @@ impl Fakes {
             .route("/api/instances/{id}/stats", get(stats))
             .route("/api/instances/{id}/events", get(events))
             .route("/api/instances/{id}/logs", get(log))
+            .merge(fake_data::deploy_routes())
             .route("/api/instances/{id}/{action}", post(act))
             .route("/api/isolation/probe", post(prove))
             .route("/api/overview", get(overview))

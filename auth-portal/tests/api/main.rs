@@ -16,6 +16,7 @@ mod language;
 mod login;
 mod mail;
 mod oauth;
+mod own_data;
 mod password;
 mod provider;
 mod provisioning;

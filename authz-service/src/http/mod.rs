@@ -9,6 +9,7 @@ mod internal;
 mod mail;
 mod oauth;
 mod openapi;
+mod own_data;
 mod people;
 mod portal;
 mod portal_oauth;
@@ -54,6 +55,7 @@ fn portal_routes() -> Routes {
         .merge(audit::routes())
         .merge(people::routes())
         .merge(mail::routes())
+        .merge(own_data::routes())
         .merge(settings::routes())
         .merge(setup::portal_routes())
 }

@@ -8,8 +8,8 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::{
-    api_keys, audit, instance_facing, internal, mail, oauth, people, portal, portal_oauth, router_facing,
-    sessions, settings, setup,
+    api_keys, audit, instance_facing, internal, mail, oauth, own_data, people, portal, portal_oauth,
+    router_facing, sessions, settings, setup,
 };
 use crate::error::Error;
 
@@ -89,6 +89,7 @@ pub(super) struct TokenOnlyForm {
         audit::read,
         audit::targets,
         audit::test,
+        own_data::own_data,
         settings::read,
         settings::change,
         setup::first_admin,

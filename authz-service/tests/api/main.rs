@@ -18,6 +18,7 @@ mod leaving;
 mod mail;
 mod oauth_flow;
 mod outbox;
+mod own_data;
 mod passwords;
 mod people;
 mod provider_tokens;

@@ -18,6 +18,8 @@ pub const ACTIONS: &[&str] = &[
     "create-account",
     "delete-account",
     "delete-account-failed",
+    "export-account",
+    "export-files",
     "first-admin",
     "email-change",
     "email-change-asked",

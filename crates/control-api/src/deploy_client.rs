@@ -26,6 +26,9 @@ const CONFIGURE_TIMEOUT: Duration = Duration::from_secs(90);
 /// A look at everything, with containers for the proof of the isolation.
 const DOCTOR_TIMEOUT: Duration = Duration::from_mins(2);
 
+/// For much data and a slow reader.
+const ARCHIVE_TIMEOUT: Duration = Duration::from_hours(6);
+
 /// No operation's deadline is longer than this.
 const FOLLOW_TIMEOUT: Duration = Duration::from_mins(10);
 
@@ -154,6 +157,12 @@ impl DeployClient {
         let request = self.0.request(Method::GET, &format!("/api/instances/{id}/logs"));
         let response = self.0.send(request.query(&[("tail", tail)])).await?;
         self.0.text(response, MAX_LOG_BYTES).await
+    }
+
+    /// What lies in its `data/`, as a ZIP archive; the body streams.
+    pub async fn data(&self, id: InstanceId) -> Result<Response, ApiError> {
+        let request = self.0.request(Method::GET, &format!("/api/instances/{id}/data"));
+        self.0.send(request.timeout(ARCHIVE_TIMEOUT)).await
     }
 
     /// How many instances there are, and what is at work.

@@ -19,6 +19,7 @@ pub mod instance;
 pub mod mail;
 pub mod names;
 pub mod oauth;
+pub mod own_data;
 pub mod people;
 pub mod public_url;
 pub mod rollout;

@@ -2,6 +2,7 @@
 //! which remembers them, so that a test can hold them against the `OpenAPI` document.
 
 mod actions;
+mod data;
 mod doctor;
 mod extract;
 mod host;
@@ -66,6 +67,7 @@ fn deploy_routes() -> Routes {
         .post("/api/instances/{id}/upgrade", actions::upgrade)
         .post("/api/instances/{id}/rollback", snapshots::roll_back)
         .get("/api/instances/{id}/snapshots", snapshots::list)
+        .get("/api/instances/{id}/data", data::archive)
         .put("/api/instances/{id}/keep-awake", keep_awake::put)
         .delete("/api/instances/{id}/keep-awake", keep_awake::delete)
         .get("/api/instances/{id}/logs", observe::logs)

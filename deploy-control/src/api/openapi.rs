@@ -8,8 +8,8 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::{
-    actions, doctor, host, images, instances, keep_awake, observe, operations, overview, owners, rollouts,
-    router_facing, settings, snapshots,
+    actions, data, doctor, host, images, instances, keep_awake, observe, operations, overview, owners,
+    rollouts, router_facing, settings, snapshots,
 };
 use crate::error::Error;
 
@@ -45,6 +45,7 @@ pub(super) struct ProblemBody {
         actions::upgrade,
         snapshots::roll_back,
         snapshots::list,
+        data::archive,
         actions::delete,
         actions::probe,
         doctor::examine,

@@ -1,12 +1,12 @@
 //! Logs, statistics, the ledger, and operations as events.
 
 use control_api::deploy::{EventView, EventsQuery, InstanceState, OperationState, OperationView};
-use control_api::ids::UserId;
+use control_api::ids::{InstanceId, UserId};
 use serde_json::Value;
 use service_kit::sse::{Event, Parser};
 
 use crate::fake_app::Behaviour;
-use crate::harness::{DEPLOY_TOKEN, Running, World, order};
+use crate::harness::{DEPLOY_TOKEN, Running, World, order, problem, until};
 
 /// Reads events until `enough` says so or the stream ends.
 async fn read(response: reqwest::Response, enough: impl Fn(&[Event]) -> bool) -> Vec<Event> {
@@ -167,5 +167,32 @@ async fn statistics_can_be_followed() {
         let stats: Value = serde_json::from_str(&event.data).expect("JSON");
         assert_eq!(stats["memory_bytes"], 12 << 20);
     }
+    assert!(app.stop().await);
+}
+
+#[tokio::test]
+async fn the_data_is_an_archive_and_two_are_made_at_once() {
+    let world = World::new().await;
+    let app = world.start().await;
+    let id = app.register("alice").await.instance_id;
+    let data = world.runtime().join("instances").join(id.to_string()).join("data");
+    // Does not become small, and fills every buffer on the way.
+    let noise: Vec<u8> =
+        (0..8_u32 << 20).flat_map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    std::fs::write(data.join("noise"), &noise).expect("written");
+    let path = format!("/api/instances/{id}/data");
+    let (one, two) = (app.get(&path).await, app.get(&path).await);
+    assert_eq!(one.headers()["content-type"], "application/zip");
+    let busy = problem(app.get(&path).await, 503).await;
+    assert_eq!(busy["type"], "urn:beaver:busy");
+    let bytes = one.bytes().await.expect("all of it");
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).expect("a ZIP file");
+    let mut read = Vec::new();
+    std::io::copy(&mut archive.by_name("data/noise").expect("the file"), &mut read).expect("read");
+    assert!(read == noise, "as it was written");
+    // Who goes away gives the place back.
+    drop(two);
+    until("there is a place", async || app.get(&path).await.status().is_success()).await;
+    problem(app.get(&format!("/api/instances/{}/data", InstanceId::generate())).await, 404).await;
     assert!(app.stop().await);
 }

@@ -1,6 +1,7 @@
 //! `/account` and what is below it: one file for each part of the page, with its handlers and its data. Here are
 //! the routes and what the parts share.
 
+mod data;
 mod email;
 mod instance;
 mod keys;
@@ -41,6 +42,8 @@ pub(crate) fn routes() -> Router<Portal> {
         .route("/account/password", get(security::to_security).post(password::change))
         .route("/account/email", get(security::to_security).post(email::change))
         .route("/account/email/verify", get(security::to_security).post(email::verify))
+        .route("/account/data/files", get(to_account).post(data::files))
+        .route("/account/data/account", get(to_account).post(data::account))
         .route("/account/{action}", get(to_account).post(instance::act))
 }
 
