@@ -332,7 +332,6 @@ async fn sign_in(site: &Site, number: usize) -> Outcome<Option<Duration>> {
     let request = LoginAccountRequest {
         login: format!("user-{}", number + 1),
         password: WireSecret::new(PASSWORD.to_owned()),
-        otp: None,
         client_addr: Some(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, u16::try_from(number)?, 0, 0, 0, 0, 1))),
         agent: None,
         remember: false,

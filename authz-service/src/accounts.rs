@@ -10,18 +10,20 @@ use control_api::authz::{
 use control_api::ids::UserId;
 use control_api::mail::EmailVerification;
 use control_api::names::Username;
+use control_api::second_factor::LoginOutcome;
 use control_api::wire::WireSecret;
-use service_kit::secret::{Secret, random_bytes, sha256};
+use service_kit::secret::{Secret, sha256};
 
 use crate::authz::Authz;
 use crate::delays::{self, Bucket, Try};
 use crate::error::{Error, Faults};
 use crate::password::hashing::Verdict;
 use crate::password::policy;
+use crate::second_factor::Pending;
 use crate::sessions::Origin;
 use crate::store::accounts::{Account, AccountState, Alongside, Creation};
 use crate::store::sessions::SignIn;
-use crate::{audit, email, sessions};
+use crate::{audit, email, sessions, typeable};
 
 pub(crate) const USERNAME_TAKEN: &str = "is taken; choose another";
 const EMAIL_TAKEN: &str = "has an account already; sign in instead";
@@ -131,7 +133,7 @@ impl Authz {
     }
 
     /// `POST /portal/login`.
-    pub(crate) async fn login(&self, request: &LoginAccountRequest) -> Result<LoginAccountAnswer, Error> {
+    pub(crate) async fn login(&self, request: &LoginAccountRequest) -> Result<LoginOutcome, Error> {
         let address = request.client_addr;
         let network = address.map(delays::network);
         let login = request.login.trim().to_lowercase();
@@ -180,7 +182,7 @@ impl Authz {
         rehashed: Option<String>,
         login: &str,
         request: &LoginAccountRequest,
-    ) -> Result<LoginAccountAnswer, Error> {
+    ) -> Result<LoginOutcome, Error> {
         let address = request.client_addr;
         let network = address.map(delays::network);
         let bucket = self.bucket(Try::Login, address);
@@ -190,19 +192,24 @@ impl Authz {
             }
             return Err(self.shut_out(account.user_id, account.state).await?);
         }
+        let clear_delays = vec![delays::key(login, None), delays::key(login, network.as_deref())];
+        if self.store.has_second_factor(account.user_id).await? {
+            let pending = Pending { rehashed, clear_delays };
+            return self.ask_for_second_factor(&account, pending, request).await;
+        }
         let now = self.now();
         let origin = Origin::new(address, request.agent.as_deref(), request.remember);
         let (session, session_secret) = sessions::start(account.user_id, origin, now);
         let cookie_max_age_s = sessions::cookie_secs(session.remember, session.ends_at, now);
         let audit = audit::entry(now, &account.user_id, "login", &session.sid, address);
-        let clear_delays = vec![delays::key(login, None), delays::key(login, network.as_deref())];
         let password_version = account.password_version;
         let sign_in = SignIn { session, password_version, rehashed, bucket, clear_delays, network, audit };
         if !self.store.sign_in(sign_in).await? {
             // The password was changed, or the account shut out, while this one was checked.
             return Err(Error::BadCredentials);
         }
-        Ok(LoginAccountAnswer { user_id: account.user_id, session: session_secret.into(), cookie_max_age_s })
+        let (user_id, session) = (account.user_id, session_secret.into());
+        Ok(LoginOutcome::SignedIn(LoginAccountAnswer { user_id, session, cookie_max_age_s }))
     }
 
     /// `POST /internal/accounts`: the operator's, so no mode and no throttle stand in its way.
@@ -285,19 +292,9 @@ pub(crate) fn secret(wire: &WireSecret) -> Secret<String> {
     Secret::from(wire.expose())
 }
 
-/// Five groups of four characters without look-alikes: 95 bits, and still possible to type.
+/// Five groups of four characters: 100 bits, and still possible to type.
 fn made_password() -> Secret<String> {
-    const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
-    let bytes = random_bytes::<20>();
-    let mut text = String::with_capacity(24);
-    for (index, byte) in bytes.iter().enumerate() {
-        if index > 0 && index % 4 == 0 {
-            text.push('-');
-        }
-        // 256 is a multiple of 32, so every character is equally likely.
-        text.push(char::from(ALPHABET[usize::from(byte % 32)]));
-    }
-    Secret::new(text)
+    typeable::secret(5)
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! The audit log as administrators read it, and how long its entries are kept.
 
 use control_api::audit::{AuditEntryView, AuditPage, AuditRequest, MAX_AUDIT_PAGE};
-use control_api::authz::Role;
-use control_api::wire::WireSecret;
 use jiff::Timestamp;
 use service_kit::clock::from_millis;
 
@@ -10,7 +8,6 @@ use crate::audit;
 use crate::authz::Authz;
 use crate::error::{Error, Faults};
 use crate::store::audit::{Row, Wanted};
-use crate::store::sessions::StoredSession;
 
 const PAGE: u32 = 50;
 /// Longest text that is looked for, in bytes: longer ones are in no entry.
@@ -20,15 +17,6 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const TRIM: i64 = 1000;
 
 impl Authz {
-    /// The living session of an administrator.
-    pub(crate) async fn administrator(&self, secret: &WireSecret) -> Result<StoredSession, Error> {
-        let session = self.session(secret).await?;
-        match session.role {
-            Role::Admin => Ok(session),
-            Role::User => Err(Error::NotYours("Only administrators may do this.")),
-        }
-    }
-
     /// `POST /portal/admin/audit`.
     pub(crate) async fn audit(&self, request: &AuditRequest) -> Result<AuditPage, Error> {
         self.administrator(&request.session).await?;

@@ -21,6 +21,26 @@ const PASSWORD_MIN: usize = 15;
 const PASSWORD_MIN_LOWEST: usize = 8;
 const KEY_CHECK: Duration = Duration::from_mins(1);
 
+/// Whether administrators need a second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminSecondFactor {
+    /// Without one they administer nothing.
+    Required,
+    /// A password is enough.
+    Optional,
+}
+
+impl std::str::FromStr for AdminSecondFactor {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "required" => Ok(Self::Required),
+            "optional" => Ok(Self::Optional),
+            _ => Err("must be required or optional"),
+        }
+    }
+}
+
 /// Everything that the environment decides.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -50,6 +70,8 @@ pub struct Config {
     pub public_url: PublicUrl,
     /// Where people sign in: the portal's origin.
     pub portal_url: Url,
+    /// Whether administrators need a second factor.
+    pub admin_second_factor: AdminSecondFactor,
     /// Tries per address before the throttle begins.
     pub login_burst: u32,
     /// Days for which the audit log keeps an entry; for ever where absent.
@@ -90,6 +112,7 @@ impl Config {
             password_min: env.parse_or("BEAVER_PASSWORD_MIN", PASSWORD_MIN),
             public_url,
             portal_url,
+            admin_second_factor: env.parse_or("BEAVER_ADMIN_SECOND_FACTOR", AdminSecondFactor::Optional),
             login_burst: env.parse_or("BEAVER_LOGIN_BURST", 5),
             audit_days: audit_days(&mut env),
             audit_targets: AuditTargetSettings::from_env(&mut env),
@@ -198,6 +221,7 @@ mod tests {
         assert_eq!(config.issuer, "http://beaver-authz-service:19090");
         assert_eq!(config.registration, RegistrationMode::Open);
         assert_eq!(config.password_min, 15);
+        assert_eq!(config.admin_second_factor, AdminSecondFactor::Optional);
         assert_eq!(config.hashing, HashParams { memory_kib: 65_536, iterations: 3, parallelism: 1 });
     }
 
@@ -237,8 +261,9 @@ mod tests {
             ("BEAVER_PASSWORD_MIN", "7"),
             ("BEAVER_LOGIN_BURST", "0"),
             ("BEAVER_REGISTRATION", "maybe"),
+            ("BEAVER_ADMIN_SECOND_FACTOR", "perhaps"),
         ]))
         .expect_err("faults");
-        assert_eq!(error.faults().len(), 7, "{error}");
+        assert_eq!(error.faults().len(), 8, "{error}");
     }
 }

@@ -71,6 +71,14 @@ pub(crate) enum Error {
     BadCredentials,
     #[error("the session has ended")]
     SessionEnded,
+    #[error("the code is wrong")]
+    SecondFactorWrong,
+    #[error("the sign-in has ended")]
+    LoginEnded,
+    #[error("administrators need a second factor")]
+    SecondFactorNeeded,
+    #[error("one-time passwords are set up already")]
+    SecondFactorOn,
     #[error("too many tries; wait {0:?}")]
     TooManyTries(Duration),
     #[error("busy")]
@@ -135,6 +143,18 @@ impl Error {
             Self::BadCredentials => problem(401, codes::BAD_CREDENTIALS, "Name or password is wrong"),
             Self::SessionEnded => {
                 problem(401, codes::SESSION_ENDED, "The session has ended").detail("Sign in again.")
+            }
+            Self::SecondFactorWrong => {
+                problem(401, codes::SECOND_FACTOR_WRONG, "The code is wrong, was used already, or is too old")
+            }
+            Self::LoginEnded => problem(401, codes::LOGIN_ENDED, "This sign-in has ended")
+                .detail("It waited too long or was tried too often. Begin again with the password."),
+            Self::SecondFactorNeeded => {
+                problem(403, codes::SECOND_FACTOR_NEEDED, "Administrators need a second factor")
+                    .detail("Set one up on the security page of your account.")
+            }
+            Self::SecondFactorOn => {
+                problem(409, codes::SECOND_FACTOR_ON, "One-time passwords are set up already")
             }
             Self::TooManyTries(wait) => problem(429, codes::TOO_MANY_TRIES, "Too many tries")
                 .detail(format!("Try again in {} s.", whole_seconds(wait))),

@@ -38,15 +38,17 @@ mod people;
 mod provider;
 mod resets;
 mod revocations;
+mod second_factor;
 mod sessions;
 mod settings;
 mod setup;
 mod store;
 mod tokens;
+mod typeable;
 mod verification;
 
 pub use app::{App, InstanceListener, Listeners};
-pub use config::Config;
+pub use config::{AdminSecondFactor, Config};
 pub use forwarding::settings::AuditTargetSettings;
 pub use mail::{Delivery, MailConfig, Smtp, SmtpTls};
 pub use password::hashing::HashParams;

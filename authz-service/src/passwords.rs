@@ -26,7 +26,7 @@ impl Authz {
         request: &ChangePasswordRequest,
     ) -> Result<ChangePasswordAnswer, Error> {
         let session = self.session(&request.session).await?;
-        self.judge_new_password(&session, request)?;
+        self.judge_new_password(&session, request).await?;
         let stored = self.store.password_of(session.user_id).await?.ok_or(Error::SessionEnded)?;
         let (user, address) = (session.user_id, request.client_addr);
         // Counted apart from sign-ins, so that whoever fails here slows nobody's sign-in, and the other way round.
@@ -63,14 +63,15 @@ impl Authz {
     }
 
     /// What can be said without asking for the current password: it costs nothing and counts as no try.
-    fn judge_new_password(
+    async fn judge_new_password(
         &self,
         session: &StoredSession,
         request: &ChangePasswordRequest,
     ) -> Result<(), Error> {
         let new = request.new_password.expose();
         let (name, email) = (session.username.as_str(), session.email.as_str());
-        let fault = match policy::fault(new, self.config.password_min, name, email) {
+        let least = self.password_min(session.user_id).await?;
+        let fault = match policy::fault(new, least, name, email) {
             None if new == request.current_password.expose() => {
                 Some("must be another one than the current password".to_owned())
             }

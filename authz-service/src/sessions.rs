@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use control_api::authz::{SessionView, UserView};
+use control_api::authz::{Role, SessionView, UserView};
 use control_api::ids::{SessionId, UserId};
 use control_api::sessions::{RevokeOthersRequest, RevokeSessionRequest, SessionItem, SessionList};
 use control_api::wire::WireSecret;
@@ -148,10 +148,12 @@ impl Authz {
     /// `POST /portal/session`.
     pub(crate) async fn session_view(&self, secret: &WireSecret) -> Result<SessionView, Error> {
         let session = self.session(secret).await?;
+        let second_factor_needed = self.lacks_second_factor(&session).await?;
         Ok(SessionView {
             sid: session.sid,
             user: session.user(),
-            role: session.role,
+            role: if second_factor_needed { Role::User } else { session.role },
+            second_factor_needed,
             expires_at: from_millis(session.expires_at()),
             provisioning: self.provisioning(session.user_id).await?,
         })

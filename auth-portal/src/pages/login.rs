@@ -11,6 +11,7 @@ use control_api::authz::{LoginAccountAnswer, LoginAccountRequest, OrderState, Se
 use control_api::client::ApiError;
 use control_api::codes;
 use control_api::deploy::{InstanceState, InstanceView, OperationKind, ResolveRequest};
+use control_api::second_factor::LoginOutcome;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
@@ -90,13 +91,16 @@ pub(crate) async fn submit(
     let request = LoginAccountRequest {
         login: typed.login.clone(),
         password,
-        otp: None,
         client_addr: Some(portal.config.trusted_proxies.client(peer, &headers)),
         agent: agent::of(&headers),
         remember: typed.remember,
     };
     match portal.authz.login(&request).await {
-        Ok(answer) => signed_in(&portal, answer, typed.next).await,
+        Ok(LoginOutcome::SignedIn(answer)) => signed_in(&portal, answer, typed.next).await,
+        Ok(LoginOutcome::SecondFactor(_)) => {
+            let faults = FormFaults::form(texts().login.unavailable);
+            form(&portal, &headers, StatusCode::SERVICE_UNAVAILABLE, &typed, (faults, None))
+        }
         Err(error) => {
             let (status, message) = judge(&error);
             form(&portal, &headers, status, &typed, (FormFaults::form(message), None))

@@ -207,6 +207,7 @@ impl Fakes {
             sid: SessionId::generate(),
             user: user.clone(),
             role: Role::User,
+            second_factor_needed: false,
             expires_at: at("2026-11-21T13:00:00Z"),
             provisioning: accepted(None),
         };

@@ -14,6 +14,7 @@ mod people;
 mod portal;
 mod portal_oauth;
 mod router_facing;
+mod second_factor;
 mod sessions;
 mod settings;
 mod setup;
@@ -58,11 +59,12 @@ fn portal_routes() -> Routes {
         .merge(own_data::routes())
         .merge(settings::routes())
         .merge(setup::portal_routes())
+        .merge(second_factor::routes())
 }
 
 /// What scripts and deploy-control may call.
 fn operator_routes() -> Routes {
-    internal::routes().merge(setup::operator_routes())
+    internal::routes().merge(setup::operator_routes()).merge(second_factor::operator_routes())
 }
 
 /// Everything, for the main listener.

@@ -9,7 +9,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::{
     api_keys, audit, instance_facing, internal, mail, oauth, own_data, people, portal, portal_oauth,
-    router_facing, sessions, settings, setup,
+    router_facing, second_factor, sessions, settings, setup,
 };
 use crate::error::Error;
 
@@ -106,6 +106,13 @@ pub(super) struct TokenOnlyForm {
         mail::state,
         mail::verify,
         mail::change,
+        second_factor::finish_login,
+        second_factor::view,
+        second_factor::begin_totp,
+        second_factor::confirm_totp,
+        second_factor::remove_totp,
+        second_factor::renew_recovery_codes,
+        second_factor::reset,
         internal::create_account,
         internal::accounts,
         internal::approve,

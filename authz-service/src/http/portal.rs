@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use control_api::authz::{
-    HandoffAnswer, HandoffRequest, LoginAccountAnswer, LoginAccountRequest, OrderInstanceRequest,
-    PortalSettings, ProvisioningView, RegisterAccountAnswer, RegisterAccountRequest, SessionRequest,
-    SessionView,
+    HandoffAnswer, HandoffRequest, LoginAccountRequest, OrderInstanceRequest, PortalSettings,
+    ProvisioningView, RegisterAccountAnswer, RegisterAccountRequest, SessionRequest, SessionView,
 };
+use control_api::second_factor::LoginOutcome;
 use http::StatusCode;
 
 use super::Routes;
@@ -59,11 +59,12 @@ pub(super) async fn register(
     authz.register(&request).await.map(|answer| (StatusCode::CREATED, Json(answer)))
 }
 
-/// Checks a password and makes a session. The same answer for a wrong password and an unknown account.
+/// Checks a password. Makes a session where that is enough, and asks for the second factor where the account has
+/// one. The same answer for a wrong password and an unknown account.
 #[utoipa::path(post, path = "/portal/login", tag = "portal", security(("internal" = [])),
     request_body = LoginAccountRequest,
     responses(
-        (status = 200, body = LoginAccountAnswer),
+        (status = 200, body = LoginOutcome),
         (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody, description = "The account waits for approval"),
         (status = 429, body = ProblemBody),
@@ -72,7 +73,7 @@ pub(super) async fn register(
 pub(super) async fn login(
     State(authz): State<Shared>,
     Body(request): Body<LoginAccountRequest>,
-) -> Result<Json<LoginAccountAnswer>, Error> {
+) -> Result<Json<LoginOutcome>, Error> {
     authz.login(&request).await.map(Json)
 }
 

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
@@ -69,6 +70,16 @@ impl Keys {
     /// Opens what [`Keys::seal`] made; `None` where it is damaged, of another id, or of another master key.
     pub(crate) fn unseal(&self, id: &str, sealed: &[u8]) -> Option<Secret<Vec<u8>>> {
         sealing::open(&self.master, id, sealed)
+    }
+
+    /// HMAC-SHA-256 under a key of its own for each purpose: for what is looked up and never read again.
+    pub(crate) fn mac(&self, purpose: &str, data: &[u8]) -> [u8; 32] {
+        let keyed = |key: &[u8], data: &[u8]| {
+            let mut out = [0_u8; 32];
+            out.copy_from_slice(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data).as_ref());
+            out
+        };
+        keyed(&keyed(self.master.expose(), purpose.as_bytes()), data)
     }
 
     /// The keys of this moment.

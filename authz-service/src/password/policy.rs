@@ -8,6 +8,9 @@ use std::sync::LazyLock;
 /// Longest password, in characters.
 pub(crate) const MAX_CHARS: usize = 128;
 
+/// Shortest password beside a second factor, in characters (NIST SP 800-63B-4, section 3.1.1.2).
+pub(crate) const MIN_WITH_SECOND_FACTOR: usize = 8;
+
 const SERVICE_NAMES: [&str; 2] = ["beaver", "beaverapp"];
 /// Rows that fingers walk along, forwards and backwards.
 const ROWS: [&str; 5] =

@@ -5,7 +5,6 @@ use control_api::ids::{SessionId, UserId};
 use super::Store;
 use super::audit::Entry;
 use super::mails::{NewMail, Post};
-use super::revocations::{self, Kind};
 use super::sessions::NewSession;
 use crate::delays::Bucket;
 
@@ -64,10 +63,7 @@ impl Store {
         if changed.rows_affected() == 0 {
             return Ok(None);
         }
-        super::sessions::end_all_but(&mut tx, user_id, change.before, now).await?;
-        sqlx::query!("DELETE FROM sessions WHERE sid = ?", before).execute(&mut *tx).await?;
-        let seq = revocations::insert(&mut tx, Kind::Session, &before, now).await?;
-        super::sessions::insert(&mut tx, &change.renewed).await?;
+        let seq = super::sessions::replace_all(&mut tx, change.before, &change.renewed, now).await?;
         if let Some(bucket) = &change.bucket {
             super::delays::give_back(&mut tx, bucket).await?;
         }
@@ -77,6 +73,6 @@ impl Store {
             .await?;
         super::audit::insert(&mut tx, &change.audit).await?;
         tx.commit().await?;
-        Ok(Some(seq))
+        Ok(seq)
     }
 }

@@ -81,26 +81,11 @@ impl Store {
     /// account shut out: then answers `false`.
     pub(crate) async fn sign_in(&self, sign_in: SignIn<'_>) -> Result<bool, sqlx::Error> {
         let mut tx = self.db.begin().await?;
-        let (user_id, now) = (sign_in.session.user_id, sign_in.session.created_at);
-        if !super::accounts::is_password_version(&mut tx, user_id, sign_in.password_version).await? {
-            return Ok(false);
+        let written = write_sign_in(&mut tx, &sign_in).await?;
+        if written {
+            tx.commit().await?;
         }
-        insert(&mut tx, &sign_in.session).await?;
-        if let Some(hash) = &sign_in.rehashed {
-            super::accounts::set_password_hash(&mut tx, user_id, hash).await?;
-        }
-        if let Some(bucket) = &sign_in.bucket {
-            super::delays::give_back(&mut tx, bucket).await?;
-        }
-        for key in &sign_in.clear_delays {
-            super::delays::clear(&mut tx, key).await?;
-        }
-        if let Some(network) = &sign_in.network {
-            super::delays::remember_network(&mut tx, user_id, network, now).await?;
-        }
-        super::audit::insert(&mut tx, &sign_in.audit).await?;
-        tx.commit().await?;
-        Ok(true)
+        Ok(written)
     }
 
     /// By the hash of the secret; of active accounts alone.
@@ -278,6 +263,53 @@ impl Store {
         tx.commit().await?;
         Ok(seq)
     }
+}
+
+/// The rows of a successful sign-in; `false` where the password was changed since it was checked.
+pub(super) async fn write_sign_in(
+    conn: &mut SqliteConnection,
+    sign_in: &SignIn<'_>,
+) -> Result<bool, sqlx::Error> {
+    let (user_id, now) = (sign_in.session.user_id, sign_in.session.created_at);
+    if !super::accounts::is_password_version(conn, user_id, sign_in.password_version).await? {
+        return Ok(false);
+    }
+    insert(conn, &sign_in.session).await?;
+    if let Some(hash) = &sign_in.rehashed {
+        super::accounts::set_password_hash(conn, user_id, hash).await?;
+    }
+    if let Some(bucket) = &sign_in.bucket {
+        super::delays::give_back(conn, bucket).await?;
+    }
+    for key in &sign_in.clear_delays {
+        super::delays::clear(conn, key).await?;
+    }
+    if let Some(network) = &sign_in.network {
+        super::delays::remember_network(conn, user_id, network, now).await?;
+    }
+    super::audit::insert(conn, &sign_in.audit).await?;
+    Ok(true)
+}
+
+/// Ends and publishes every session of an account and begins the one that takes the place of `before`. Answers the
+/// number of the last revocation; `None`, with nothing written, where that session has ended in the meantime.
+pub(super) async fn replace_all(
+    conn: &mut SqliteConnection,
+    before: SessionId,
+    renewed: &NewSession,
+    now: i64,
+) -> Result<Option<i64>, sqlx::Error> {
+    end_all_but(conn, renewed.user_id, before, now).await?;
+    let (id, user_id) = (before.to_string(), renewed.user_id.to_string());
+    let gone = sqlx::query!("DELETE FROM sessions WHERE sid = ? AND user_id = ?", id, user_id)
+        .execute(&mut *conn)
+        .await?;
+    if gone.rows_affected() == 0 {
+        return Ok(None);
+    }
+    let seq = revocations::insert(conn, Kind::Session, &id, now).await?;
+    insert(conn, renewed).await?;
+    Ok(Some(seq))
 }
 
 /// Ends and publishes every session of an account but one; none where that one has ended itself, so that of two

@@ -42,6 +42,7 @@ impl Store {
             super::grants::sweep(&mut tx, now, BATCH).await?,
             super::mail_links::sweep(&mut tx, now, BATCH).await?,
             super::registrations::sweep(&mut tx, now, BATCH).await?,
+            super::pending_logins::sweep(&mut tx, now, BATCH).await?,
         ];
         tx.commit().await?;
         let full = u64::try_from(BATCH).unwrap_or(u64::MAX);
@@ -200,6 +201,8 @@ mod tests {
             ("address_delays", "full_at <= 1"),
             ("mail_links", "expires_at <= 1"),
             ("registrations", "expires_at <= 1"),
+            ("pending_logins", "expires_at <= 1"),
+            ("totp_setups", "expires_at <= 1"),
         ] {
             let sql = format!("EXPLAIN QUERY PLAN SELECT rowid FROM {table} WHERE {condition} LIMIT 500");
             let plan: Vec<(i64, i64, i64, String)> =

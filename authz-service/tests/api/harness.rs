@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use authz_service::{App, Config, HashParams, InstanceListener, Listeners};
+use authz_service::{AdminSecondFactor, App, Config, HashParams, InstanceListener, Listeners};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, post};
@@ -380,5 +380,7 @@ fn test_config(data_dir: &std::path::Path, deploy: SocketAddr) -> Config {
     .expect("a configuration");
     config.hashing = HashParams { memory_kib: 64, iterations: 1, parallelism: 1 };
     config.registration = RegistrationMode::Open;
+    // Tests of what administrators do are about that; `admin_factor` is about this.
+    config.admin_second_factor = AdminSecondFactor::Optional;
     config
 }

@@ -3,8 +3,10 @@
 
 mod accounts;
 mod addresses;
+mod admin_factor;
 mod api_keys;
 mod audit;
+mod authenticator;
 mod authorization_code;
 mod clients;
 mod foreign_library;
@@ -28,6 +30,8 @@ mod registration_modes;
 mod resets;
 mod revocations;
 mod roles;
+mod second_factor;
+mod second_login;
 mod session_list;
 mod sessions;
 mod settings;

@@ -113,9 +113,6 @@ pub struct LoginAccountRequest {
     pub login: String,
     /// The password.
     pub password: WireSecret,
-    /// One-time password, where a second factor is set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub otp: Option<WireSecret>,
     /// The caller's address, for throttling and the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -128,7 +125,7 @@ pub struct LoginAccountRequest {
     pub remember: bool,
 }
 
-/// Answer of `POST /portal/login`.
+/// Answer of `POST /portal/login` where the password is enough, and of `POST /portal/login/second`.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct LoginAccountAnswer {
     /// The account.
@@ -154,9 +151,12 @@ pub struct SessionView {
     pub sid: SessionId,
     /// Whose it is.
     pub user: UserView,
-    /// What the account may do now.
+    /// What the account may do now: an administrator who lacks the second factor that is required is a user.
     #[serde(default)]
     pub role: Role,
+    /// Whether the account may administer nothing until it has a second factor.
+    #[serde(default)]
+    pub second_factor_needed: bool,
     /// When it ends if it is not used.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,

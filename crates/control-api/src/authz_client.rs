@@ -14,10 +14,9 @@ use crate::api_keys::{
     RevokeApiKeyRequest,
 };
 use crate::authz::{
-    AppTokenRequest, HandoffAnswer, HandoffRequest, LoginAccountAnswer, LoginAccountRequest,
-    OrderInstanceRequest, PortalSettings, ProvisioningView, RedeemRequest, RegisterAccountAnswer,
-    RegisterAccountRequest, RegistrationTokenAnswer, RegistrationTokenRequest, Revocations, RevocationsQuery,
-    SessionRequest, SessionView, TokenSet,
+    AppTokenRequest, HandoffAnswer, HandoffRequest, OrderInstanceRequest, PortalSettings, ProvisioningView,
+    RedeemRequest, RegisterAccountAnswer, RegisterAccountRequest, RegistrationTokenAnswer,
+    RegistrationTokenRequest, Revocations, RevocationsQuery, SessionRequest, SessionView, TokenSet,
 };
 use crate::client::{ApiClient, ApiError};
 use crate::ids::InstanceId;
@@ -53,11 +52,6 @@ impl AuthzClient {
         self.0
             .json(self.0.request(Method::POST, "/portal/register").timeout(PASSWORD_TIMEOUT).json(body))
             .await
-    }
-
-    /// Checks a password and makes a session.
-    pub async fn login(&self, body: &LoginAccountRequest) -> Result<LoginAccountAnswer, ApiError> {
-        self.0.json(self.0.request(Method::POST, "/portal/login").timeout(PASSWORD_TIMEOUT).json(body)).await
     }
 
     /// Whose session it is.

@@ -34,6 +34,14 @@ pub const BAD_CREDENTIALS: &str = "urn:beaver:bad-credentials";
 pub const SESSION_ENDED: &str = "urn:beaver:session-ended";
 /// Too many tries; `Retry-After` says how long to wait. 429.
 pub const TOO_MANY_TRIES: &str = "urn:beaver:too-many-tries";
+/// The one-time password or recovery code is wrong, used or too old; another try may be made. 401.
+pub const SECOND_FACTOR_WRONG: &str = "urn:beaver:second-factor-wrong";
+/// The sign-in waited too long for its second factor, or was tried too often: the password is asked for again. 401.
+pub const LOGIN_ENDED: &str = "urn:beaver:login-ended";
+/// Administrators need a second factor, and the account has none. 403.
+pub const SECOND_FACTOR_NEEDED: &str = "urn:beaver:second-factor-needed";
+/// One-time passwords are set up already. 409.
+pub const SECOND_FACTOR_ON: &str = "urn:beaver:second-factor-on";
 /// The bearer token does not match. 401.
 pub const TOKEN_MISMATCH: &str = "urn:beaver:token-mismatch";
 /// The caller may not have that. 403.

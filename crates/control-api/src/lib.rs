@@ -24,6 +24,7 @@ pub mod people;
 pub mod public_url;
 pub mod rollout;
 pub mod route;
+pub mod second_factor;
 pub mod sessions;
 pub mod settings;
 pub mod setup;

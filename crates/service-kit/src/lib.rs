@@ -21,3 +21,4 @@ pub mod server;
 pub mod sqlite;
 pub mod sse;
 pub mod telemetry;
+pub mod totp;

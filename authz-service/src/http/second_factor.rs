@@ -1,0 +1,136 @@
+//! Routes for the second factor: of the portal, with a session or a pending sign-in in the body, and of the
+//! operator. Internal token.
+
+use axum::Json;
+use axum::extract::State;
+use control_api::authz::{LoginAccountAnswer, SessionRequest};
+use control_api::ids::UserId;
+use control_api::second_factor::{
+    ChangeSecondFactorRequest, ConfirmTotpRequest, FinishLoginRequest, SecondFactorAnswer, SecondFactorView,
+    TotpSetup,
+};
+use http::StatusCode;
+
+use super::Routes;
+use super::extract::{Body, Id};
+use super::openapi::ProblemBody;
+use crate::authz::Shared;
+use crate::error::Error;
+
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .post("/portal/login/second", finish_login)
+        .post("/portal/second-factor", view)
+        .post("/portal/second-factor/totp", begin_totp)
+        .post("/portal/second-factor/totp/confirm", confirm_totp)
+        .post("/portal/second-factor/totp/remove", remove_totp)
+        .post("/portal/second-factor/recovery-codes", renew_recovery_codes)
+}
+
+pub(super) fn operator_routes() -> Routes {
+    Routes::default().delete("/internal/accounts/{id}/second-factor", reset)
+}
+
+/// The second step of a sign-in: checks a one-time password or a recovery code and makes a session.
+#[utoipa::path(post, path = "/portal/login/second", tag = "portal", security(("internal" = [])),
+    request_body = FinishLoginRequest,
+    responses(
+        (status = 200, body = LoginAccountAnswer),
+        (status = 401, body = ProblemBody, description = "`second-factor-wrong`, or `login-ended`"),
+        (status = 429, body = ProblemBody),
+    ))]
+pub(super) async fn finish_login(
+    State(authz): State<Shared>,
+    Body(request): Body<FinishLoginRequest>,
+) -> Result<Json<LoginAccountAnswer>, Error> {
+    authz.finish_login(&request).await.map(Json)
+}
+
+/// What the session's user has as second factor.
+#[utoipa::path(post, path = "/portal/second-factor", tag = "portal", security(("internal" = [])),
+    request_body = SessionRequest,
+    responses((status = 200, body = SecondFactorView), (status = 401, body = ProblemBody)))]
+pub(super) async fn view(
+    State(authz): State<Shared>,
+    Body(request): Body<SessionRequest>,
+) -> Result<Json<SecondFactorView>, Error> {
+    authz.second_factor(&request).await.map(Json)
+}
+
+/// A secret for an authenticator app. Nothing is in force until a code confirms it.
+#[utoipa::path(post, path = "/portal/second-factor/totp", tag = "portal", security(("internal" = [])),
+    request_body = SessionRequest,
+    responses(
+        (status = 200, body = TotpSetup),
+        (status = 401, body = ProblemBody),
+        (status = 409, body = ProblemBody, description = "One-time passwords are set up already"),
+    ))]
+pub(super) async fn begin_totp(
+    State(authz): State<Shared>,
+    Body(request): Body<SessionRequest>,
+) -> Result<Json<TotpSetup>, Error> {
+    authz.begin_totp(&request).await.map(Json)
+}
+
+/// Turns one-time passwords on where password and first code are right, with a set of recovery codes. All sessions
+/// of the account end; this one goes on under a new id and the secret in the answer.
+#[utoipa::path(post, path = "/portal/second-factor/totp/confirm", tag = "portal", security(("internal" = [])),
+    request_body = ConfirmTotpRequest,
+    responses(
+        (status = 200, body = SecondFactorAnswer),
+        (status = 401, body = ProblemBody),
+        (status = 404, body = ProblemBody, description = "No secret waits for its first code"),
+        (status = 422, body = ProblemBody, description = "`code` or `current_password` is wrong"),
+        (status = 429, body = ProblemBody),
+        (status = 503, body = ProblemBody),
+    ))]
+pub(super) async fn confirm_totp(
+    State(authz): State<Shared>,
+    Body(request): Body<ConfirmTotpRequest>,
+) -> Result<Json<SecondFactorAnswer>, Error> {
+    authz.confirm_totp(&request).await.map(Json)
+}
+
+/// Turns one-time passwords off where password and code are right. Sessions end as with `confirm`.
+#[utoipa::path(post, path = "/portal/second-factor/totp/remove", tag = "portal", security(("internal" = [])),
+    request_body = ChangeSecondFactorRequest,
+    responses(
+        (status = 200, body = SecondFactorAnswer),
+        (status = 401, body = ProblemBody),
+        (status = 422, body = ProblemBody,
+            description = "`code` or `current_password` is wrong, or the password too short to stand alone"),
+        (status = 429, body = ProblemBody),
+        (status = 503, body = ProblemBody),
+    ))]
+pub(super) async fn remove_totp(
+    State(authz): State<Shared>,
+    Body(request): Body<ChangeSecondFactorRequest>,
+) -> Result<Json<SecondFactorAnswer>, Error> {
+    authz.remove_totp(&request).await.map(Json)
+}
+
+/// A new set of recovery codes in place of the one before. Sessions end as with `confirm`.
+#[utoipa::path(post, path = "/portal/second-factor/recovery-codes", tag = "portal", security(("internal" = [])),
+    request_body = ChangeSecondFactorRequest,
+    responses(
+        (status = 200, body = SecondFactorAnswer),
+        (status = 401, body = ProblemBody),
+        (status = 422, body = ProblemBody, description = "`code` or `current_password` is wrong"),
+        (status = 429, body = ProblemBody),
+        (status = 503, body = ProblemBody),
+    ))]
+pub(super) async fn renew_recovery_codes(
+    State(authz): State<Shared>,
+    Body(request): Body<ChangeSecondFactorRequest>,
+) -> Result<Json<SecondFactorAnswer>, Error> {
+    authz.renew_recovery_codes(&request).await.map(Json)
+}
+
+/// Takes the second factor of an account away and ends its sessions. 204 also where it had none.
+#[utoipa::path(delete, path = "/internal/accounts/{id}/second-factor", tag = "internal",
+    security(("internal" = [])),
+    params(("id" = String, Path, description = "The account's id")),
+    responses((status = 204), (status = 401, body = ProblemBody), (status = 404, body = ProblemBody)))]
+pub(super) async fn reset(State(authz): State<Shared>, Id(id): Id<UserId>) -> Result<StatusCode, Error> {
+    authz.reset_second_factor(id).await.map(|()| StatusCode::NO_CONTENT)
+}
