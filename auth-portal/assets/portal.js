@@ -155,6 +155,23 @@ function poll() {
   }, 2000);
 }
 
+/** Adds what a page of codes is for: to copy them, and to print them. */
+function keepCodes() {
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    // Only where the page came over a connection that the browser trusts.
+    if (!navigator.clipboard) continue;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      button.textContent = button.dataset.done;
+    });
+  }
+  for (const button of document.querySelectorAll("[data-print]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => print());
+  }
+}
+
 /** After a form came back with faults, the reader begins at what is wrong. */
 function focusFaults() {
   document.getElementById("faults")?.focus({ preventScroll: false });
@@ -165,4 +182,5 @@ showPasswords();
 meterStrength();
 followProgress();
 poll();
+keepCodes();
 focusFaults();

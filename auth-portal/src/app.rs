@@ -27,7 +27,7 @@ use crate::frame::{self, LastFrame};
 use crate::headers::{self, SecurityHeaders};
 use crate::pages::{
     account, admin, authorize, confirm, forgot, landing, login, oauth, provider, provisioning, register,
-    setup,
+    second_login, setup,
 };
 use crate::session::Cookies;
 use crate::{assets, health, language, pages};
@@ -139,6 +139,7 @@ fn routes(portal: Portal, health: &Health) -> Router {
         .route("/forgot", get(forgot::show).post(forgot::submit))
         .route("/reset", get(forgot::show_reset).post(forgot::reset))
         .route("/confirm", get(confirm::show).post(confirm::submit))
+        .route("/login/second", get(second_login::show).post(second_login::submit))
         .route("/logout", get(account::to_account).post(login::logout))
         .route("/provisioning", get(provisioning::show))
         .route("/provisioning/events", get(provisioning::events))

@@ -49,6 +49,8 @@ pub(crate) enum PageError {
     NotYours { slug: String, user: String },
     #[error("sign-in is needed")]
     SignIn(Option<NextPath>),
+    #[error("an administrator lacks a second factor")]
+    SecondFactorNeeded,
     #[error("{neighbour:?} is unavailable: {reason}")]
     Unavailable {
         neighbour: Neighbour,
@@ -68,6 +70,9 @@ impl PageError {
     pub(crate) fn authz(error: ApiError) -> Self {
         if error.is(codes::SESSION_ENDED) {
             return Self::SignIn(None);
+        }
+        if error.is(codes::SECOND_FACTOR_NEEDED) {
+            return Self::SecondFactorNeeded;
         }
         Self::neighbour(Neighbour::Authz, error)
     }
@@ -98,7 +103,7 @@ impl PageError {
             Self::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BadLink | Self::AppRefused(_) => StatusCode::BAD_REQUEST,
             Self::Csrf { .. } | Self::NotYours { .. } => StatusCode::FORBIDDEN,
-            Self::SignIn(_) => StatusCode::SEE_OTHER,
+            Self::SignIn(_) | Self::SecondFactorNeeded => StatusCode::SEE_OTHER,
             Self::Unavailable { .. } | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -129,7 +134,9 @@ impl PageError {
                 (t.unavailable, t.unavailable_deploy.to_owned())
             }
             Self::Busy => (t.busy, t.busy_text.to_owned()),
-            Self::SignIn(_) | Self::Internal(_) => (t.internal, t.internal_text.to_owned()),
+            Self::SignIn(_) | Self::SecondFactorNeeded | Self::Internal(_) => {
+                (t.internal, t.internal_text.to_owned())
+            }
         }
     }
 
@@ -165,6 +172,10 @@ impl IntoResponse for PageError {
         let status = self.status();
         if let Self::SignIn(next) = &self {
             return redirect(&sign_in_url(next.as_ref()));
+        }
+        if matches!(self, Self::SecondFactorNeeded) {
+            // That page says why.
+            return redirect("/account/second-factor");
         }
         match &self {
             Self::Internal(reason) => tracing::error!(reason, "a page failed"),

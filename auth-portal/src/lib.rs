@@ -21,6 +21,7 @@ mod moment;
 mod next_path;
 mod pages;
 mod progress;
+mod qr;
 mod session;
 mod text;
 mod upstream;

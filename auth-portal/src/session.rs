@@ -82,6 +82,21 @@ impl Cookies {
         self.set("beaver_sid", "", "; Max-Age=0")
     }
 
+    /// What proves a sign-in that waits for its second factor.
+    pub(crate) fn pending(self, headers: &HeaderMap) -> Option<WireSecret> {
+        self.get(headers, "beaver_pending").map(WireSecret::new)
+    }
+
+    /// `Set-Cookie` for a sign-in that waits for its second factor, for so many seconds.
+    pub(crate) fn set_pending(self, secret: &WireSecret, max_age_s: u64) -> Result<HeaderValue, PageError> {
+        self.set("beaver_pending", secret.expose(), &format!("; Max-Age={max_age_s}"))
+    }
+
+    /// `Set-Cookie` that forgets it.
+    pub(crate) fn clear_pending(self) -> Result<HeaderValue, PageError> {
+        self.set("beaver_pending", "", "; Max-Age=0")
+    }
+
     /// The language that was chosen in this browser.
     pub(crate) fn language(self, headers: &HeaderMap) -> Option<Language> {
         Language::of_tag(self.value(headers, "beaver_lang")?)
@@ -137,10 +152,17 @@ impl Session {
         }
     }
 
+    /// The same session under the secret that took the place of its own.
+    pub(crate) fn renewed(self, portal: &Portal, secret: WireSecret) -> Self {
+        let csrf = portal.csrf.token(Binding::Session(secret.expose()));
+        Self { secret, csrf, ..self }
+    }
+
     /// The frame for this person.
     pub(crate) fn shell(&self) -> Shell {
         let shell = Shell::signed_in(self.view.user.username.as_str(), self.csrf.clone());
-        Shell { administers: self.is_admin(), ..shell }
+        // Who lacks a second factor is told so there.
+        Shell { administers: self.is_admin() || self.view.second_factor_needed, ..shell }
     }
 
     /// Whether it is an administrator's now.
@@ -188,10 +210,11 @@ pub(crate) fn come_back(parts: &Parts) -> Option<NextPath> {
 pub(crate) fn page_of_form(path: &str) -> &'static str {
     let mut parts = path.trim_start_matches('/').split('/');
     match parts.next() {
-        Some("account") if matches!(parts.next(), Some("sessions" | "password" | "security" | "email")) => {
-            "/account/security"
-        }
-        Some("account") => "/account",
+        Some("account") => match parts.next() {
+            Some("sessions" | "password" | "security" | "email") => "/account/security",
+            Some("second-factor") => "/account/second-factor",
+            _ => "/account",
+        },
         Some("admin") => match parts.next() {
             Some("settings") => "/admin/settings",
             Some("rollouts") => "/admin/rollouts",
@@ -201,6 +224,7 @@ pub(crate) fn page_of_form(path: &str) -> &'static str {
         Some("provisioning") => "/provisioning",
         Some("register") => "/register",
         Some("setup") => "/setup",
+        Some("login") if parts.next() == Some("second") => "/login/second",
         Some("login") => "/login",
         // A link's own page cannot be named without its token.
         Some("forgot" | "reset") => "/forgot",

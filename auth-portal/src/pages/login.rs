@@ -15,6 +15,7 @@ use control_api::second_factor::LoginOutcome;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
+use super::second_login;
 use crate::agent;
 use crate::app::Portal;
 use crate::error::{PageError, redirect};
@@ -51,6 +52,8 @@ pub(crate) struct LoginQuery {
     next: Option<String>,
     #[serde(rename = "signed-out")]
     signed_out: Option<String>,
+    /// The second factor took too long.
+    again: Option<String>,
 }
 
 /// `GET /login`.
@@ -65,10 +68,12 @@ pub(crate) async fn show(
     if let Some(session) = session {
         return Ok(redirect(&way_on(&portal, &session.view, next).await));
     }
+    let again = query.as_ref().is_some_and(|query| query.again.is_some());
+    let faults = if again { FormFaults::form(texts().second_login.ended) } else { FormFaults::default() };
     let signed_out = query.is_some_and(|query| query.signed_out.is_some());
     let notice = signed_out.then_some(texts().login.signed_out);
     let typed = Typed { next, ..Typed::default() };
-    form(&portal, &headers, StatusCode::OK, &typed, (FormFaults::default(), notice))
+    form(&portal, &headers, StatusCode::OK, &typed, (faults, notice))
 }
 
 /// `POST /login`.
@@ -97,10 +102,7 @@ pub(crate) async fn submit(
     };
     match portal.authz.login(&request).await {
         Ok(LoginOutcome::SignedIn(answer)) => signed_in(&portal, answer, typed.next).await,
-        Ok(LoginOutcome::SecondFactor(_)) => {
-            let faults = FormFaults::form(texts().login.unavailable);
-            form(&portal, &headers, StatusCode::SERVICE_UNAVAILABLE, &typed, (faults, None))
-        }
+        Ok(LoginOutcome::SecondFactor(pending)) => second_login::ask(&portal, &pending, typed.next.as_ref()),
         Err(error) => {
             let (status, message) = judge(&error);
             form(&portal, &headers, status, &typed, (FormFaults::form(message), None))
@@ -126,7 +128,11 @@ fn judge(error: &ApiError) -> (StatusCode, &str) {
     }
 }
 
-async fn signed_in(portal: &Portal, answer: LoginAccountAnswer, next: Option<NextPath>) -> PageResult {
+pub(super) async fn signed_in(
+    portal: &Portal,
+    answer: LoginAccountAnswer,
+    next: Option<NextPath>,
+) -> PageResult {
     let secret = answer.session;
     let cookie = portal.cookies.set_session(&secret, answer.cookie_max_age_s)?;
     let target = match next {
@@ -142,7 +148,7 @@ async fn signed_in(portal: &Portal, answer: LoginAccountAnswer, next: Option<Nex
 
 /// Where somebody who is signed in goes: on, to the own instance (which is woken), or to the page that says
 /// why not.
-async fn way_on(portal: &Portal, session: &SessionView, next: Option<NextPath>) -> String {
+pub(super) async fn way_on(portal: &Portal, session: &SessionView, next: Option<NextPath>) -> String {
     if let Some(next) = next {
         return next.as_str().to_owned();
     }

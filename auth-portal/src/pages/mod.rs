@@ -12,4 +12,5 @@ pub(crate) mod oauth;
 pub(crate) mod provider;
 pub(crate) mod provisioning;
 pub(crate) mod register;
+pub(crate) mod second_login;
 pub(crate) mod setup;

@@ -19,6 +19,7 @@ mod oauth;
 mod own_data;
 mod provider;
 mod provisioning;
+mod second_factor;
 mod security;
 mod settings;
 mod setup;
@@ -37,6 +38,7 @@ pub(crate) use oauth::OauthTexts;
 pub(crate) use own_data::OwnDataTexts;
 pub(crate) use provider::ProviderTexts;
 pub(crate) use provisioning::Provisioning;
+pub(crate) use second_factor::{SecondFactor, SecondLogin};
 pub(crate) use security::{Security, Tabs};
 pub(crate) use settings::{AdminTabs, InstanceSettingsTexts, SettingsTexts};
 pub(crate) use setup::Setup;
@@ -67,6 +69,7 @@ languages! {
     landing: Landing,
     register: Register,
     login: Login,
+    second_login: SecondLogin,
     provisioning: Provisioning,
     provider: ProviderTexts,
     account: Account,
@@ -75,6 +78,7 @@ languages! {
     tabs: Tabs,
     security: Security,
     mail: Mail,
+    second_factor: SecondFactor,
     oauth: OauthTexts,
     own_data: OwnDataTexts,
     failure: Failure,

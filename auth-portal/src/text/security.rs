@@ -14,7 +14,8 @@ texts! {
     /// The security page.
     Security {
         title: "Security" => "安全",
-        lead: "Where you are signed in, and your password." => "你在哪些地方登录了，以及你的密码。",
+        lead: "Where you are signed in, two-step sign-in, and your password."
+            => "你在哪些地方登录了、两步验证，以及你的密码。",
         sessions: "Where you are signed in" => "已登录的地方",
         sessions_lead: "Sign out what you do not know or no longer use, and change your password if you suspect \
                         that somebody else has it."

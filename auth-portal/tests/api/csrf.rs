@@ -34,6 +34,11 @@ async fn every_form_needs_its_origin_and_its_token() {
         "/confirm",
         "/forgot",
         "/reset",
+        "/login/second",
+        "/account/second-factor/begin",
+        "/account/second-factor/confirm",
+        "/account/second-factor/recovery-codes",
+        "/account/second-factor/remove",
         "/oauth/authorize",
         "/oauth/logout",
     ];

@@ -13,6 +13,8 @@ mod fake_machine;
 mod fake_mail;
 #[path = "fake_oauth.rs"]
 mod fake_oauth;
+#[path = "fakes/second_factor.rs"]
+mod fake_second_factor;
 #[path = "fake_sessions.rs"]
 mod fake_sessions;
 #[path = "fakes/settings.rs"]
@@ -43,6 +45,7 @@ use control_api::deploy::{
     OverviewView, ProbeAnswer, ProviderSummary, ResolveRequest, StateCount, StatsView,
 };
 use control_api::ids::{InstanceId, OperationId, SessionId, UserId};
+use control_api::second_factor::LoginOutcome;
 use control_api::sessions::SessionItem;
 use control_api::settings::SettingsView;
 use control_api::wire::WireSecret;
@@ -89,6 +92,8 @@ pub(crate) struct World {
     pub(crate) other_sessions: BTreeMap<String, Vec<SessionItem>>,
     /// Whether mails are sent, and which addresses are proved.
     pub(crate) mail: fake_mail::FakeMail,
+    /// Recovery codes of the accounts whose second factor is on.
+    pub(crate) second_factors: BTreeMap<UserId, u32>,
     pub(crate) audit: Vec<AuditEntryView>,
     pub(crate) audit_targets: Vec<AuditTargetView>,
     /// What administrators have set.
@@ -129,6 +134,7 @@ impl Default for World {
             api_keys: BTreeMap::new(),
             other_sessions: BTreeMap::new(),
             mail: fake_mail::FakeMail::default(),
+            second_factors: BTreeMap::new(),
             audit: Vec::new(),
             audit_targets: Vec::new(),
             admin_settings: fake_settings::unset(),
@@ -168,6 +174,7 @@ impl Fakes {
             .merge(fake_data::authz_routes())
             .merge(fake_keys::routes())
             .merge(fake_sessions::routes())
+            .merge(fake_second_factor::routes())
             .merge(fake_settings::routes())
             .merge(fake_oauth::routes())
             .route("/health/ready", get(async || "ok"))
@@ -377,17 +384,20 @@ async fn register(State(fakes): State<Fakes>, Json(body): Json<RegisterAccountRe
 async fn login(
     State(fakes): State<Fakes>,
     Json(body): Json<LoginAccountRequest>,
-) -> Answer<Json<LoginAccountAnswer>> {
+) -> Answer<Json<LoginOutcome>> {
     let world = fakes.world();
     let found =
         world.people.iter().find(|(name, word, _)| *name == body.login && word == body.password.expose());
     let (_, _, user) = found.ok_or_else(|| problem(401, codes::BAD_CREDENTIALS, "wrong"))?;
+    if world.second_factors.contains_key(&user.user_id) {
+        return Ok(Json(fake_second_factor::asked(user)));
+    }
     let session = world.sessions.iter().find(|(_, view)| view.user == *user).ok_or_else(ended)?.0;
-    Ok(Json(LoginAccountAnswer {
+    Ok(Json(LoginOutcome::SignedIn(LoginAccountAnswer {
         user_id: user.user_id,
         session: WireSecret::new(session.clone()),
         cookie_max_age_s: body.remember.then_some(30 * 86_400),
-    }))
+    })))
 }
 
 async fn session(State(fakes): State<Fakes>, Json(body): Json<SessionRequest>) -> Answer<Json<SessionView>> {

@@ -22,6 +22,8 @@ mod provider;
 mod provisioning;
 mod register;
 mod rollouts;
+mod second_factor;
+mod second_login;
 mod security;
 mod settings;
 mod setup;

@@ -98,7 +98,7 @@ pub(super) async fn confirm_totp(
         (status = 200, body = SecondFactorAnswer),
         (status = 401, body = ProblemBody),
         (status = 422, body = ProblemBody,
-            description = "`code` or `current_password` is wrong, or the password too short to stand alone"),
+            description = "`code` or `current_password` is wrong, or `weak-password`: too short to stand alone"),
         (status = 429, body = ProblemBody),
         (status = 503, body = ProblemBody),
     ))]

@@ -103,7 +103,7 @@ impl Authz {
             let fault = format!(
                 "has fewer than {least} characters, which is too short without a second factor; change it first"
             );
-            return Err(Error::Fields(Faults::one(PASSWORD, fault)));
+            return Err(Error::Fields(Faults::one("password", fault)));
         }
         let wanted = Wanted {
             change: Change::RemoveTotp,

@@ -175,7 +175,7 @@ async fn a_shorter_password_will_do_beside_it_and_not_alone() {
     let session = new_password(&alice.session, PASSWORD, SHORT).await.expect(200).text("session");
     // Off with the factor, and the password is too short: it comes first.
     let refused = change(&app, "remove", &session, &alice.authenticator.code(&app), SHORT).await.expect(422);
-    assert_eq!(fault(&refused), "current_password");
+    assert_eq!((fault(&refused), refused.code()), ("password", "urn:beaver:weak-password"));
     assert!(refused.body.to_string().contains("fewer than 15"), "{refused:?}");
     let session = new_password(&session, SHORT, PASSWORD).await.expect(200).text("session");
     change(&app, "remove", &session, &alice.authenticator.code(&app), PASSWORD).await.expect(200);

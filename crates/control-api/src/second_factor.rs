@@ -104,7 +104,8 @@ pub struct ConfirmTotpRequest {
 }
 
 /// Body of `POST /portal/second-factor/totp/remove` and `POST /portal/second-factor/recovery-codes`: both answer 200
-/// with a [`SecondFactorAnswer`]. 422 with `errors` at `code` or `current_password`.
+/// with a [`SecondFactorAnswer`]. 422 with `errors` at `code` or `current_password`; 422 `weak-password` where the
+/// password is too short to stand without the factor.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ChangeSecondFactorRequest {
     /// The secret from the cookie.

@@ -6,6 +6,7 @@ mod email;
 mod instance;
 mod keys;
 mod password;
+mod second_factor;
 mod security;
 
 use askama::Template;
@@ -44,6 +45,14 @@ pub(crate) fn routes() -> Router<Portal> {
         .route("/account/email/verify", get(security::to_security).post(email::verify))
         .route("/account/data/files", get(to_account).post(data::files))
         .route("/account/data/account", get(to_account).post(data::account))
+        .route("/account/second-factor", get(second_factor::show))
+        .route("/account/second-factor/begin", get(second_factor::to_page).post(second_factor::begin))
+        .route("/account/second-factor/confirm", get(second_factor::to_page).post(second_factor::confirm))
+        .route(
+            "/account/second-factor/recovery-codes",
+            get(second_factor::to_page).post(second_factor::renew_codes),
+        )
+        .route("/account/second-factor/remove", get(second_factor::to_page).post(second_factor::remove))
         .route("/account/{action}", get(to_account).post(instance::act))
 }
 

@@ -30,11 +30,12 @@ pub(super) struct PasswordForm {
 }
 
 impl PasswordForm {
-    /// Asks how long a password must be.
-    pub(super) async fn load(portal: &Portal, faults: FormFaults) -> Self {
+    /// Asks how long a password must be; `least` is what this account may have.
+    pub(super) async fn load(portal: &Portal, faults: FormFaults, least: Option<usize>) -> Self {
         let settings = portal.authz.settings().await.ok();
-        let (min, max) =
+        let (usual, max) =
             settings.map_or(USUAL_LENGTH, |settings| (settings.password_min, settings.password_max));
+        let min = least.unwrap_or(usual);
         let hint = fill(texts().register.password_hint, &[("min", &min.to_string())]);
         Self { min, max, hint, faults }
     }

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use super::email::EmailForm;
 use super::password::PasswordForm;
+use super::second_factor::Standing;
 use super::{AccountQuery, Message};
 use crate::agent;
 use crate::app::Portal;
@@ -34,6 +35,8 @@ struct SecurityPage {
     message: Option<Message>,
     /// Absent while authz-service does not answer.
     sessions: Option<Vec<Row>>,
+    /// Absent while authz-service does not answer.
+    factor: Option<Standing>,
     username: String,
     password: PasswordForm,
     email: EmailForm,
@@ -81,6 +84,7 @@ pub(super) async fn show(
         "password" => Some(texts().security.done_password),
         "verify" => Some(texts().mail.done_verify),
         "email" => Some(texts().mail.done_change),
+        "second-factor-off" => Some(texts().second_factor.done_off),
         _ => None,
     });
     let message = text.map(|text| Message { text: text.to_owned(), bad: false });
@@ -129,16 +133,22 @@ pub(super) async fn render(
 ) -> Response {
     let faults: Faults = faults.into();
     let request = SessionRequest { session: session.secret.clone() };
-    let (answer, password, email) = tokio::join!(
+    let (answer, email, factor) = tokio::join!(
         portal.authz.sessions(&request),
-        PasswordForm::load(portal, faults.password),
-        EmailForm::load(portal, session, faults.email)
+        EmailForm::load(portal, session, faults.email),
+        portal.authz.second_factor(&request),
     );
+    let factor =
+        factor.inspect_err(|error| tracing::warn!(%error, "a second factor could not be shown")).ok();
+    let least = factor.as_ref().map(|view| view.password_min);
+    let password = PasswordForm::load(portal, faults.password, least).await;
+    let factor = factor.map(|view| Standing::new(portal, &view));
     let answer = answer.inspect_err(|error| tracing::warn!(%error, "sessions could not be shown")).ok();
     let now = portal.clock.now();
     let sessions = answer.map(|list| list.sessions.iter().map(|session| row(session, now)).collect());
     let username = session.view.user.username.to_string();
-    page(status, &SecurityPage { shell: session.shell(), message, sessions, username, password, email })
+    let shell = session.shell();
+    page(status, &SecurityPage { shell, message, sessions, factor, username, password, email })
 }
 
 fn row(session: &SessionItem, now: Timestamp) -> Row {

@@ -1,5 +1,6 @@
 //! `/admin`: every instance, for administrators alone. To anybody else who is signed in there is nothing at
-//! these addresses, whatever the method; whoever is not signed in is sent to sign in and comes back.
+//! these addresses, whatever the method; whoever is not signed in is sent to sign in and comes back, and an
+//! administrator who lacks the second factor that is required is sent to set it up.
 
 mod actions;
 mod audit;
@@ -56,6 +57,9 @@ async fn gate(State(portal): State<Portal>, request: Request, next: Next) -> Res
     let (mut parts, body) = request.into_parts();
     let MaybeSession(session) = MaybeSession::from_request_parts(&mut parts, &portal).await?;
     let session = session.ok_or_else(|| PageError::SignIn(come_back(&parts)))?;
+    if session.view.second_factor_needed {
+        return Err(PageError::SecondFactorNeeded);
+    }
     if !session.is_admin() {
         return Err(PageError::NotFound);
     }
