@@ -5,7 +5,8 @@
 #
 #   --revoke   from the next request on, NAME is a user like any other
 #
-# Administrators see every instance at the portal's /admin and act on each. Honours BEAVER_ENV_FILE.
+# Administrators see every instance at the portal's /admin and act on each. Without a second factor they are asked to
+# set one up first (BEAVER_ADMIN_SECOND_FACTOR). Honours BEAVER_ENV_FILE.
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"

@@ -112,7 +112,7 @@ impl Config {
             password_min: env.parse_or("BEAVER_PASSWORD_MIN", PASSWORD_MIN),
             public_url,
             portal_url,
-            admin_second_factor: env.parse_or("BEAVER_ADMIN_SECOND_FACTOR", AdminSecondFactor::Optional),
+            admin_second_factor: env.parse_or("BEAVER_ADMIN_SECOND_FACTOR", AdminSecondFactor::Required),
             login_burst: env.parse_or("BEAVER_LOGIN_BURST", 5),
             audit_days: audit_days(&mut env),
             audit_targets: AuditTargetSettings::from_env(&mut env),
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(config.issuer, "http://beaver-authz-service:19090");
         assert_eq!(config.registration, RegistrationMode::Open);
         assert_eq!(config.password_min, 15);
-        assert_eq!(config.admin_second_factor, AdminSecondFactor::Optional);
+        assert_eq!(config.admin_second_factor, AdminSecondFactor::Required);
         assert_eq!(config.hashing, HashParams { memory_kib: 65_536, iterations: 3, parallelism: 1 });
     }
 

@@ -2,6 +2,7 @@
 //! Docker Engine, real browser), a runner that takes it down whatever happens, and provider servers.
 #![expect(clippy::print_stdout, reason = "a test runner reports on standard output")]
 
+pub mod authenticator;
 pub mod browser;
 pub mod docker;
 pub mod edge;

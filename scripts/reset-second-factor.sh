@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Takes the second factor of an account away, for a person who has lost phone and recovery codes.
+#
+# Usage: reset-second-factor.sh NAME [--yes] [--help]
+#
+#   --yes   do not ask
+#
+# Make sure that it is really the person who asks: afterwards the password alone signs in. Every session of the
+# account ends, and it is in the audit log. Honours BEAVER_ENV_FILE.
+set -euo pipefail
+# shellcheck source=lib.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=lib/api.sh
+source "$CHECKOUT/scripts/lib/api.sh"
+
+name='' sure=no
+while [[ $# -gt 0 ]]; do
+  case "$1" in
+    --yes) sure=yes ;;
+    -h | --help) show_help ;;
+    -*) die_usage "unknown option $1" ;;
+    *) [[ -z $name ]] || die_usage "one name, please"; name="$1" ;;
+  esac
+  shift
+done
+[[ -n $name ]] || die_usage "which account?"
+[[ $name =~ ^[a-z0-9-]+$ ]] || die_usage "\"$name\" is no user name"
+load_env
+authz_api GET "/internal/accounts?username=$name"
+expect_status "the accounts were not to be had" 200
+id="$(json_field accounts.0.user_id)"
+[[ -n $id ]] || die "there is no account \"$name\""
+if [[ $sure == no ]]; then
+  confirm "Afterwards $name signs in with the password alone." || die "nothing was changed"
+fi
+authz_api DELETE "/internal/accounts/$id/second-factor"
+expect_status "the second factor of $name was not taken away" 204
+ok "$name signs in with the password alone now, and was signed out everywhere"
