@@ -14,6 +14,8 @@ use auth_portal::{App, Config, Listeners};
 use control_api::api_keys::{ApiKeyScope, ApiKeyState};
 use control_api::authz::{OrderState, ProvisioningView};
 use control_api::deploy::{CheckView, EventView, InstanceState, OperationState, ProviderSummary};
+use control_api::invites::InviteState;
+use control_api::people::Standing;
 use fakes::{AUTHZ_TOKEN, DEPLOY_TOKEN, Fakes, NOW, accepted, at};
 use service_kit::clock::Clock;
 use service_kit::env::EnvReader;
@@ -119,6 +121,18 @@ fn administration(fakes: &Fakes) {
         fakes.audit_entry(action, target, name);
     }
     fakes.audit_targets();
+    fakes.account("bob", |_| {});
+    fakes.account("carol", |account| account.state = Standing::PendingApproval);
+    fakes.account("alice-two", |account| {
+        account.state = Standing::Suspended;
+        account.suspended_at = Some(at("2026-11-21T09:00:00Z"));
+        account.suspended_reason = Some("sends spam".to_owned());
+    });
+    fakes.invite(|invite| "for the team".clone_into(&mut invite.note));
+    fakes.invite(|invite| invite.state = InviteState::Withdrawn);
+    fakes.invite(|invite| {
+        (invite.state, invite.used_by) = (InviteState::Used, Some("bob".to_owned()));
+    });
     let event = |seq, minute: i64, what: &str, cause: &str, evidence: Option<&str>, actor: &str| EventView {
         seq,
         at: at(NOW) - jiff::SignedDuration::from_mins(minute),

@@ -213,11 +213,15 @@ pub(crate) fn page_of_form(path: &str) -> &'static str {
         Some("account") => match parts.next() {
             Some("sessions" | "password" | "security" | "email") => "/account/security",
             Some("second-factor") => "/account/second-factor",
+            Some("delete") => "/account/delete",
+            Some("instance") => "/account/instance",
             _ => "/account",
         },
         Some("admin") => match parts.next() {
             Some("settings") => "/admin/settings",
             Some("rollouts") => "/admin/rollouts",
+            Some("people") => "/admin/people",
+            Some("invites") => "/admin/invites",
             _ => "/admin",
         },
         Some("onboarding") => "/onboarding/provider",

@@ -1,6 +1,7 @@
 //! `/login` and `/logout`. A wrong name and a wrong password look the same. After sign-in the browser goes on
 //! to where it was going, else to its instance.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use askama::Template;
@@ -22,7 +23,7 @@ use crate::error::{PageError, redirect};
 use crate::form::{OpenForm, SessionForm};
 use crate::next_path::NextPath;
 use crate::session::{MaybeSession, Session, VisitorForm};
-use crate::text::texts;
+use crate::text::{fill, texts};
 use crate::upstream::{found, operation};
 use crate::view::{FormFaults, PageResult, Shell, page};
 
@@ -54,6 +55,7 @@ pub(crate) struct LoginQuery {
     signed_out: Option<String>,
     /// The second factor took too long.
     again: Option<String>,
+    deleted: Option<String>,
 }
 
 /// `GET /login`.
@@ -70,8 +72,11 @@ pub(crate) async fn show(
     }
     let again = query.as_ref().is_some_and(|query| query.again.is_some());
     let faults = if again { FormFaults::form(texts().second_login.ended) } else { FormFaults::default() };
-    let signed_out = query.is_some_and(|query| query.signed_out.is_some());
-    let notice = signed_out.then_some(texts().login.signed_out);
+    let notice = query.and_then(|query| match (query.signed_out, query.deleted) {
+        (Some(_), _) => Some(texts().login.signed_out),
+        (None, Some(_)) => Some(texts().leave.done),
+        (None, None) => None,
+    });
     let typed = Typed { next, ..Typed::default() };
     form(&portal, &headers, StatusCode::OK, &typed, (faults, notice))
 }
@@ -111,13 +116,17 @@ pub(crate) async fn submit(
 }
 
 /// What a refusal means for the form.
-fn judge(error: &ApiError) -> (StatusCode, &str) {
+fn judge(error: &ApiError) -> (StatusCode, Cow<'_, str>) {
     let t = &texts().login;
-    match error.problem() {
+    let (status, text) = match error.problem() {
         Some(problem) if problem.kind == codes::BAD_CREDENTIALS => (StatusCode::UNAUTHORIZED, t.bad),
         Some(problem) if problem.kind == codes::TOO_MANY_TRIES => (StatusCode::TOO_MANY_REQUESTS, t.too_many),
         // A name that cannot exist is a name that does not exist.
         Some(problem) if matches!(problem.status, 400 | 422) => (StatusCode::UNAUTHORIZED, t.bad),
+        Some(problem) if problem.kind == codes::ACCOUNT_SUSPENDED => {
+            let reason = problem.detail.as_deref().unwrap_or_default();
+            return (StatusCode::FORBIDDEN, fill(t.suspended, &[("reason", reason)]).into());
+        }
         Some(problem) if problem.status == 403 => {
             (StatusCode::FORBIDDEN, problem.detail.as_deref().unwrap_or(&problem.title))
         }
@@ -125,7 +134,8 @@ fn judge(error: &ApiError) -> (StatusCode, &str) {
             tracing::warn!(%error, "nobody can be signed in");
             (StatusCode::SERVICE_UNAVAILABLE, t.unavailable)
         }
-    }
+    };
+    (status, text.into())
 }
 
 pub(super) async fn signed_in(

@@ -108,6 +108,7 @@ texts! {
         bad: "User name or password is wrong." => "用户名或密码错误。",
         missing: "Fill in both fields to sign in." => "请填写用户名和密码。",
         signed_out: "You are signed out." => "你已退出登录。",
+        suspended: "This account is suspended: {reason}" => "该账户已被停用：{reason}",
         too_many: "Too many tries. Wait a little and try again." => "尝试次数过多，请稍候再试。",
         unavailable: "You could not be signed in, because the accounts service cannot be reached just now. Enter \
                       your password and try again in a moment."

@@ -13,10 +13,13 @@ mod entry;
 mod failure;
 mod forwarding;
 mod host;
+mod invites;
+mod leave;
 mod ledger;
 mod mail;
 mod oauth;
 mod own_data;
+mod people;
 mod provider;
 mod provisioning;
 mod second_factor;
@@ -32,10 +35,13 @@ pub(crate) use entry::{Common, Landing, Login, Register};
 pub(crate) use failure::Failure;
 pub(crate) use forwarding::Forwarding;
 pub(crate) use host::{HostTexts, Rollouts};
+pub(crate) use invites::InviteTexts;
+pub(crate) use leave::{LeaveTexts, MoreTexts};
 pub(crate) use ledger::{Ledger, Use};
 pub(crate) use mail::Mail;
 pub(crate) use oauth::OauthTexts;
 pub(crate) use own_data::OwnDataTexts;
+pub(crate) use people::{PeopleTexts, PersonTexts};
 pub(crate) use provider::ProviderTexts;
 pub(crate) use provisioning::Provisioning;
 pub(crate) use second_factor::{SecondFactor, SecondLogin};
@@ -76,6 +82,8 @@ languages! {
     states: StateTexts,
     api_keys: ApiKeyTexts,
     tabs: Tabs,
+    more: MoreTexts,
+    leave: LeaveTexts,
     security: Security,
     mail: Mail,
     second_factor: SecondFactor,
@@ -86,6 +94,9 @@ languages! {
     usage: Use,
     admin: Admin,
     audit: Audit,
+    people: PeopleTexts,
+    invites: InviteTexts,
+    person: PersonTexts,
     forwarding: Forwarding,
     kinds: Kinds,
     setup: Setup,

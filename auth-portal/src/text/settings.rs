@@ -5,6 +5,8 @@ texts! {
     AdminTabs {
         label: "Parts of the administration" => "管理的各个部分",
         overview: "Overview" => "概览",
+        people: "People" => "用户",
+        invites: "Invites" => "邀请码",
         audit: "Audit log" => "审计日志",
         settings: "Settings" => "设置",
         rollouts: "Rollouts" => "批量升级",

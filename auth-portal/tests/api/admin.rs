@@ -3,7 +3,8 @@
 use control_api::authz::Role;
 use control_api::codes;
 use control_api::deploy::{CheckView, EventView, InstanceState, OperationState};
-use control_api::ids::{InstanceId, OperationId};
+use control_api::ids::{InstanceId, OperationId, UserId};
+use control_api::people::PersonAction;
 use http::{Method, StatusCode};
 
 use crate::app::{Browser, ORIGIN, TestApp};
@@ -46,6 +47,10 @@ fn addresses(id: InstanceId) -> Vec<String> {
         "/admin/rollouts".to_owned(),
         format!("/admin/rollouts/{}", OperationId::generate()),
         format!("/admin/rollouts/{}/cancel", OperationId::generate()),
+        "/admin/people".to_owned(),
+        "/admin/invites".to_owned(),
+        "/admin/invites/withdraw".to_owned(),
+        format!("/admin/people/{}", UserId::generate()),
         "/admin/isolation".to_owned(),
         format!("/admin/operations/{}/cancel", OperationId::generate()),
         format!("/admin/instances/{id}"),
@@ -53,6 +58,9 @@ fn addresses(id: InstanceId) -> Vec<String> {
     for action in ["start", "stop", "restart", "sleep", "upgrade", "rollback", "delete", "purge", "nonsense"]
     {
         all.push(format!("/admin/instances/{id}/{action}"));
+    }
+    for action in PersonAction::ALL {
+        all.push(format!("/admin/people/{}/{}", UserId::generate(), action.as_str()));
     }
     all
 }
@@ -122,7 +130,9 @@ async fn every_form_needs_its_origin_and_its_token() {
         // These have no form that changes anything.
         let has_form = path == "/admin/audit/forwarding/test";
         let is_one = path.starts_with("/admin/rollouts/") && !path.ends_with("/cancel");
-        if is_one
+        let is_person = path.starts_with("/admin/people") && path.matches('/').count() < 4;
+        if is_person
+            || is_one
             || path == format!("/admin/instances/{id}")
             || (path.starts_with("/admin/audit") && !has_form)
         {

@@ -39,6 +39,9 @@ async fn every_form_needs_its_origin_and_its_token() {
         "/account/second-factor/confirm",
         "/account/second-factor/recovery-codes",
         "/account/second-factor/remove",
+        "/account/delete",
+        "/account/instance/keep-awake",
+        "/account/instance/delete",
         "/oauth/authorize",
         "/oauth/logout",
     ];

@@ -5,6 +5,10 @@
 mod fake_audit;
 #[path = "fake_data.rs"]
 mod fake_data;
+#[path = "fakes/invites.rs"]
+mod fake_invites;
+#[path = "fakes/keep_awake.rs"]
+mod fake_keep_awake;
 #[path = "fake_keys.rs"]
 mod fake_keys;
 #[path = "fakes/machine.rs"]
@@ -13,6 +17,8 @@ mod fake_machine;
 mod fake_mail;
 #[path = "fake_oauth.rs"]
 mod fake_oauth;
+#[path = "fakes/people.rs"]
+mod fake_people;
 #[path = "fakes/second_factor.rs"]
 mod fake_second_factor;
 #[path = "fake_sessions.rs"]
@@ -45,6 +51,8 @@ use control_api::deploy::{
     OverviewView, ProbeAnswer, ProviderSummary, ResolveRequest, StateCount, StatsView,
 };
 use control_api::ids::{InstanceId, OperationId, SessionId, UserId};
+use control_api::invites::InviteView;
+use control_api::people::PersonView;
 use control_api::second_factor::LoginOutcome;
 use control_api::sessions::SessionItem;
 use control_api::settings::SettingsView;
@@ -95,6 +103,10 @@ pub(crate) struct World {
     /// Recovery codes of the accounts whose second factor is on.
     pub(crate) second_factors: BTreeMap<UserId, u32>,
     pub(crate) audit: Vec<AuditEntryView>,
+    /// The newest first.
+    pub(crate) invites: Vec<InviteView>,
+    /// Accounts as administrators see them, the newest first.
+    pub(crate) accounts: Vec<PersonView>,
     pub(crate) audit_targets: Vec<AuditTargetView>,
     /// What administrators have set.
     pub(crate) admin_settings: SettingsView,
@@ -136,6 +148,8 @@ impl Default for World {
             mail: fake_mail::FakeMail::default(),
             second_factors: BTreeMap::new(),
             audit: Vec::new(),
+            invites: Vec::new(),
+            accounts: Vec::new(),
             audit_targets: Vec::new(),
             admin_settings: fake_settings::unset(),
             machine: fake_machine::Machine::default(),
@@ -175,6 +189,8 @@ impl Fakes {
             .merge(fake_keys::routes())
             .merge(fake_sessions::routes())
             .merge(fake_second_factor::routes())
+            .merge(fake_invites::routes())
+            .merge(fake_people::routes())
             .merge(fake_settings::routes())
             .merge(fake_oauth::routes())
             .route("/health/ready", get(async || "ok"))
@@ -190,6 +206,7 @@ impl Fakes {
             .route("/api/instances/{id}/logs", get(log))
             .merge(fake_data::deploy_routes())
             .route("/api/instances/{id}/{action}", post(act))
+            .merge(fake_keep_awake::routes())
             .route("/api/isolation/probe", post(prove))
             .route("/api/overview", get(overview))
             .merge(fake_machine::routes())

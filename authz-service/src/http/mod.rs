@@ -6,6 +6,7 @@ mod audit;
 mod extract;
 mod instance_facing;
 mod internal;
+mod invites;
 mod mail;
 mod oauth;
 mod openapi;
@@ -57,6 +58,7 @@ fn portal_routes() -> Routes {
         .merge(people::routes())
         .merge(mail::routes())
         .merge(own_data::routes())
+        .merge(invites::routes())
         .merge(settings::routes())
         .merge(setup::portal_routes())
         .merge(second_factor::routes())

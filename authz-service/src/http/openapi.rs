@@ -8,7 +8,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::{
-    api_keys, audit, instance_facing, internal, mail, oauth, own_data, people, portal, portal_oauth,
+    api_keys, audit, instance_facing, internal, invites, mail, oauth, own_data, people, portal, portal_oauth,
     router_facing, second_factor, sessions, settings, setup,
 };
 use crate::error::Error;
@@ -95,6 +95,9 @@ pub(super) struct TokenOnlyForm {
         setup::first_admin,
         setup::code_view,
         setup::make_code,
+        invites::create,
+        invites::list,
+        invites::withdraw,
         people::list,
         people::show,
         people::act,

@@ -115,11 +115,14 @@ impl Store {
         .map(drop)
     }
 
-    /// Whether anything waits, due or not.
+    /// Whether anything waits, due or not; of an account that is shut out nothing is sent.
     pub(crate) async fn has_queued_orders(&self) -> Result<bool, sqlx::Error> {
-        let row = sqlx::query!("SELECT 1 AS one FROM orders WHERE state = 'queued' LIMIT 1")
-            .fetch_optional(self.db.reader())
-            .await?;
+        let row = sqlx::query!(
+            "SELECT 1 AS one FROM orders o JOIN accounts a ON a.user_id = o.user_id
+             WHERE o.state = 'queued' AND a.standing = 'active' LIMIT 1"
+        )
+        .fetch_optional(self.db.reader())
+        .await?;
         Ok(row.is_some())
     }
 

@@ -245,7 +245,10 @@ async fn waits(conn: &mut SqliteConnection, id: &str) -> Result<bool, sqlx::Erro
 }
 
 /// Whether the session is there and its account an administrator's that may be used.
-async fn is_administrators(conn: &mut SqliteConnection, sid: SessionId) -> Result<bool, sqlx::Error> {
+pub(super) async fn is_administrators(
+    conn: &mut SqliteConnection,
+    sid: SessionId,
+) -> Result<bool, sqlx::Error> {
     let sid = sid.to_string();
     let row = sqlx::query!(
         "SELECT 1 AS one FROM sessions s JOIN accounts a ON a.user_id = s.user_id

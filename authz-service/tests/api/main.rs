@@ -13,6 +13,7 @@ mod foreign_library;
 mod forwarding;
 mod handoff;
 mod harness;
+mod invites;
 mod key_rotation;
 mod key_warnings;
 mod kill;

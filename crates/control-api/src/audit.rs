@@ -68,6 +68,7 @@ pub const ACTIONS: &[&str] = &[
     "setup-refused",
     "sign-out-everywhere",
     "suspend-account",
+    "withdraw-invite",
 ];
 
 /// Most entries of a page.

@@ -116,6 +116,13 @@ impl DeployClient {
         self.0.json(request.query(&[("purge", purge)])).await
     }
 
+    /// The same because its owner asks for it.
+    pub async fn delete_for_owner(&self, id: InstanceId, purge: bool) -> Result<OperationAnswer, ApiError> {
+        let request = self.0.request(Method::DELETE, &format!("/api/instances/{id}"));
+        let request = request.query(&[("purge", purge)]).query(&OnBehalf { actor: Asker::User });
+        self.0.json(request).await
+    }
+
     /// Removes all that an owner has, the data with it; to be asked until nothing is left.
     pub async fn remove_owner(&self, id: UserId) -> Result<OwnerRemoval, ApiError> {
         self.0.json(self.0.request(Method::DELETE, &format!("/api/owners/{id}"))).await
@@ -135,6 +142,20 @@ impl DeployClient {
     /// Keeps it awake no longer.
     pub async fn end_keep_awake(&self, id: InstanceId) -> Result<InstanceView, ApiError> {
         self.0.json(self.0.request(Method::DELETE, &format!("/api/instances/{id}/keep-awake"))).await
+    }
+
+    /// Keeps it awake for so many hours from now, or no longer, because its owner asks for it.
+    pub async fn keep_awake_for_owner(
+        &self,
+        id: InstanceId,
+        hours: Option<u8>,
+    ) -> Result<InstanceView, ApiError> {
+        let path = format!("/api/instances/{id}/keep-awake");
+        let request = match hours {
+            Some(hours) => self.0.request(Method::PUT, &path).json(&KeepAwakeRequest { hours }),
+            None => self.0.request(Method::DELETE, &path),
+        };
+        self.0.json(request.query(&OnBehalf { actor: Asker::User })).await
     }
 
     /// What it uses now.

@@ -16,6 +16,7 @@ pub mod doctor;
 pub mod host;
 pub mod ids;
 pub mod instance;
+pub mod invites;
 pub mod mail;
 pub mod names;
 pub mod oauth;

@@ -15,7 +15,7 @@ use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::SessionForm;
 use crate::ledger::{Meter, Reader, Row, last_stop, meters, rows};
-use crate::moment::{Moment, moment};
+use crate::moment::{Moment, moment, soon};
 use crate::pages::provider::provider_title;
 use crate::session::Session;
 use crate::text::{Account, StateTexts, fill, texts};
@@ -57,6 +57,8 @@ pub(super) struct Card {
     pub(super) provider: Option<String>,
     pub(super) created: Moment,
     pub(super) last_used: Option<Moment>,
+    /// Until when it is not put to sleep for want of use.
+    pub(super) kept_awake: Option<Moment>,
     pub(super) under_way: Option<UnderWay>,
     pub(super) offers: Offers,
     /// Where the form goes and the words on its button, the most likely one first.
@@ -145,7 +147,7 @@ pub(super) async fn act(
 }
 
 /// What a refused action means for the page.
-fn refusal(error: ApiError) -> Result<(StatusCode, String), PageError> {
+pub(super) fn refusal(error: ApiError) -> Result<(StatusCode, String), PageError> {
     let t = &texts().account;
     match error.problem() {
         Some(problem) if problem.kind == codes::OPERATION_IN_PROGRESS => {
@@ -244,6 +246,7 @@ fn card(instance: &InstanceView, work: Option<OperationView>, now: Timestamp) ->
         provider,
         created: moment(instance.created_at, now),
         last_used: instance.last_activity_at.map(|at| moment(at, now)),
+        kept_awake: instance.keep_awake_until.filter(|until| *until > now).map(|until| soon(until, now)),
         under_way,
         actions: offers.actions.iter().map(|action| button(action)).collect(),
         offers,

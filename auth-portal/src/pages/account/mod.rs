@@ -5,6 +5,8 @@ mod data;
 mod email;
 mod instance;
 mod keys;
+mod leave;
+mod more;
 mod password;
 mod second_factor;
 mod security;
@@ -37,6 +39,10 @@ pub(crate) fn routes() -> Router<Portal> {
         .route("/account", get(show))
         .route("/account/keys", get(to_account).post(keys::create))
         .route("/account/keys/revoke", get(to_account).post(keys::revoke))
+        .route("/account/delete", get(leave::show).post(leave::submit))
+        .route("/account/instance", get(more::show))
+        .route("/account/instance/keep-awake", get(more::to_more).post(more::keep_awake))
+        .route("/account/instance/delete", get(more::to_more).post(more::remove))
         .route("/account/security", get(security::show))
         .route("/account/sessions/revoke", get(security::to_security).post(security::revoke))
         .route("/account/sessions/others", get(security::to_security).post(security::revoke_others))
@@ -108,6 +114,7 @@ async fn show(
         "stop" => Some(texts().account.done_stop),
         "restart" => Some(texts().account.done_restart),
         "sleep" => Some(texts().account.done_sleep),
+        "remove" => Some(texts().more.done_remove),
         "revoke-key" => Some(texts().api_keys.revoked),
         _ => None,
     });

@@ -8,7 +8,10 @@ mod audit_file;
 mod forwarding;
 mod host;
 mod instance;
+mod invites;
 mod overview;
+mod people;
+mod person;
 mod rollouts;
 mod settings;
 
@@ -43,6 +46,11 @@ pub(crate) fn routes(portal: &Portal) -> Router<Portal> {
         .route("/admin/audit/forwarding/test", post(forwarding::test))
         .merge(settings::routes())
         .merge(rollouts::routes())
+        .route("/admin/people", get(people::show))
+        .route("/admin/people/{id}", get(person::show))
+        .route("/admin/people/{id}/{action}", get(person::to_person).post(person::act))
+        .route("/admin/invites", get(invites::show).post(invites::create))
+        .route("/admin/invites/withdraw", get(invites::to_invites).post(invites::withdraw))
         .route("/admin/isolation", post(actions::prove))
         .route("/admin/operations/{id}/cancel", post(actions::cancel))
         .route("/admin/instances/{id}", get(instance::show))
