@@ -30,10 +30,16 @@ impl Asset {
     }
 }
 
-static FILES: LazyLock<[Asset; 4]> = LazyLock::new(|| {
+static FILES: LazyLock<[Asset; 5]> = LazyLock::new(|| {
     [
         Asset::new("portal", "css", "text/css; charset=utf-8", include_bytes!("../assets/portal.css")),
         Asset::new("portal", "js", "text/javascript; charset=utf-8", include_bytes!("../assets/portal.js")),
+        Asset::new(
+            "passkeys",
+            "js",
+            "text/javascript; charset=utf-8",
+            include_bytes!("../assets/passkeys.js"),
+        ),
         Asset::new("beaver", "svg", "image/svg+xml", include_bytes!("../assets/beaver.svg")),
         Asset::new("lodge", "svg", "image/svg+xml", include_bytes!("../assets/lodge.svg")),
     ]
@@ -45,6 +51,8 @@ pub(crate) struct AssetUrls {
     pub(crate) css: String,
     /// The script.
     pub(crate) js: String,
+    /// The script of pages with a passkey.
+    pub(crate) passkeys: String,
     /// The logo.
     pub(crate) logo: String,
     /// The picture of the front page.
@@ -53,8 +61,8 @@ pub(crate) struct AssetUrls {
 
 /// The addresses in this binary.
 pub(crate) static URLS: LazyLock<AssetUrls> = LazyLock::new(|| {
-    let [css, js, logo, lodge] = &*FILES;
-    AssetUrls { css: css.url(), js: js.url(), logo: logo.url(), lodge: lodge.url() }
+    let [css, js, passkeys, logo, lodge] = &*FILES;
+    AssetUrls { css: css.url(), js: js.url(), passkeys: passkeys.url(), logo: logo.url(), lodge: lodge.url() }
 });
 
 /// `GET /assets/{name}`.

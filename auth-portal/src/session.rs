@@ -215,6 +215,7 @@ pub(crate) fn page_of_form(path: &str) -> &'static str {
             Some("second-factor") => "/account/second-factor",
             Some("delete") => "/account/delete",
             Some("instance") => "/account/instance",
+            Some("passkeys") => "/account/passkeys/new",
             _ => "/account",
         },
         Some("admin") => match parts.next() {

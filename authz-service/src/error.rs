@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use control_api::api_keys::MAX_API_KEYS;
 use control_api::codes;
+use control_api::passkeys::MAX_PASSKEYS;
 use http::{HeaderValue, StatusCode, header};
 use service_kit::problem::Problem;
 
@@ -77,6 +78,8 @@ pub(crate) enum Error {
     LoginEnded,
     #[error("administrators need a second factor")]
     SecondFactorNeeded,
+    #[error("the account has all the passkeys that it may have")]
+    TooManyPasskeys,
     #[error("one-time passwords are set up already")]
     SecondFactorOn,
     #[error("too many tries; wait {0:?}")]
@@ -153,6 +156,9 @@ impl Error {
                 problem(403, codes::SECOND_FACTOR_NEEDED, "Administrators need a second factor")
                     .detail("Set one up on the security page of your account.")
             }
+            Self::TooManyPasskeys => problem(409, codes::TOO_MANY_PASSKEYS, "Too many passkeys").detail(
+                format!("An account may have {MAX_PASSKEYS}. Remove one that is not needed any more."),
+            ),
             Self::SecondFactorOn => {
                 problem(409, codes::SECOND_FACTOR_ON, "One-time passwords are set up already")
             }

@@ -32,6 +32,7 @@ mod oauth_error;
 mod orders;
 mod outbox;
 mod own_data;
+mod passkeys;
 mod password;
 mod passwords;
 mod people;

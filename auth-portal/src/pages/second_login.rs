@@ -9,7 +9,9 @@ use axum::extract::{ConnectInfo, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use control_api::client::ApiError;
 use control_api::codes;
+use control_api::passkeys::{LoginOptions, LoginOptionsRequest};
 use control_api::second_factor::{FinishLoginRequest, PendingLogin};
+use control_api::wire::WireSecret;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
@@ -30,6 +32,10 @@ struct SecondPage<'a> {
     csrf: &'a str,
     faults: FormFaults,
     next: Option<&'a str>,
+    /// Whether there is an authenticator app; else a recovery code is asked for.
+    totp: bool,
+    /// What the browser is to be asked, where there is a passkey.
+    passkey: Option<String>,
 }
 
 /// Query of the page.
@@ -62,10 +68,9 @@ pub(crate) async fn show(
     if let Some(session) = session {
         return Ok(redirect(&way_on(&portal, &session.view, next).await));
     }
-    if portal.cookies.pending(&headers).is_none() {
-        return Err(PageError::SignIn(next));
-    }
-    form(&portal, &headers, StatusCode::OK, next.as_ref(), FormFaults::default())
+    let Some(pending) = portal.cookies.pending(&headers) else { return Err(PageError::SignIn(next)) };
+    let answer = (StatusCode::OK, FormFaults::default());
+    form(&portal, &headers, pending, next.as_ref(), answer).await
 }
 
 /// `POST /login/second`.
@@ -77,13 +82,17 @@ pub(crate) async fn submit(
 ) -> PageResult {
     let next = NextPath::parse(fields.text("next"));
     let Some(pending) = portal.cookies.pending(&headers) else { return ended(&portal) };
-    let code = fields.secret("code");
-    if code.expose().trim().is_empty() {
+    let (code, passkey) = (fields.secret("code"), fields.optional("passkey"));
+    if code.expose().trim().is_empty() && passkey.is_none() {
         let faults = FormFaults::field("code", texts().second_login.missing);
-        return form(&portal, &headers, StatusCode::UNPROCESSABLE_ENTITY, next.as_ref(), faults);
+        let answer = (StatusCode::UNPROCESSABLE_ENTITY, faults);
+        return form(&portal, &headers, pending, next.as_ref(), answer).await;
     }
+    let with_passkey = passkey.is_some();
     let client_addr = Some(portal.config.trusted_proxies.client(peer, &headers));
-    let request = FinishLoginRequest { pending, code, client_addr, agent: agent::of(&headers) };
+    let agent = agent::of(&headers);
+    let request =
+        FinishLoginRequest { pending: pending.clone(), code: Some(code), passkey, client_addr, agent };
     match portal.authz.finish_login(&request).await {
         Ok(answer) => {
             let mut response = signed_in(&portal, answer, next).await?;
@@ -91,10 +100,7 @@ pub(crate) async fn submit(
             Ok(response)
         }
         Err(error) if error.is(codes::LOGIN_ENDED) => ended(&portal),
-        Err(error) => {
-            let (status, faults) = judge(&error);
-            form(&portal, &headers, status, next.as_ref(), faults)
-        }
+        Err(error) => form(&portal, &headers, pending, next.as_ref(), judge(&error, with_passkey)).await,
     }
 }
 
@@ -105,9 +111,12 @@ fn ended(portal: &Portal) -> PageResult {
 }
 
 /// What a refusal means for the form.
-fn judge(error: &ApiError) -> (StatusCode, FormFaults) {
+fn judge(error: &ApiError, with_passkey: bool) -> (StatusCode, FormFaults) {
     let t = texts();
     match error.problem() {
+        Some(problem) if problem.kind == codes::SECOND_FACTOR_WRONG && with_passkey => {
+            (StatusCode::UNAUTHORIZED, FormFaults::form(t.passkeys.wrong))
+        }
         Some(problem) if problem.kind == codes::SECOND_FACTOR_WRONG => {
             (StatusCode::UNAUTHORIZED, FormFaults::field("code", t.second_login.wrong))
         }
@@ -121,16 +130,30 @@ fn judge(error: &ApiError) -> (StatusCode, FormFaults) {
     }
 }
 
-fn form(
+async fn form(
     portal: &Portal,
     headers: &HeaderMap,
-    status: StatusCode,
+    pending: WireSecret,
     next: Option<&NextPath>,
-    faults: FormFaults,
+    (status, faults): (StatusCode, FormFaults),
 ) -> PageResult {
+    let options = match portal.authz.login_options(&LoginOptionsRequest { pending }).await {
+        Ok(options) => options,
+        Err(error) if error.is(codes::LOGIN_ENDED) => return ended(portal),
+        Err(error) => {
+            tracing::warn!(%error, "it is not known how somebody may sign in");
+            LoginOptions { totp: true, passkey: None }
+        }
+    };
     let visitor = VisitorForm::new(portal, headers)?;
-    let view =
-        SecondPage { shell: Shell::visitor(), csrf: &visitor.csrf, faults, next: next.map(NextPath::as_str) };
+    let view = SecondPage {
+        shell: Shell::visitor(),
+        csrf: &visitor.csrf,
+        faults,
+        next: next.map(NextPath::as_str),
+        totp: options.totp,
+        passkey: options.passkey.map(|passkey| passkey.options.to_string()),
+    };
     let mut response: Response = page(status, &view);
     if let Some(cookie) = visitor.set_cookie {
         response.headers_mut().append(header::SET_COOKIE, cookie);

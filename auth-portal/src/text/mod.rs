@@ -19,6 +19,7 @@ mod ledger;
 mod mail;
 mod oauth;
 mod own_data;
+mod passkeys;
 mod people;
 mod provider;
 mod provisioning;
@@ -41,6 +42,7 @@ pub(crate) use ledger::{Ledger, Use};
 pub(crate) use mail::Mail;
 pub(crate) use oauth::OauthTexts;
 pub(crate) use own_data::OwnDataTexts;
+pub(crate) use passkeys::Passkeys;
 pub(crate) use people::{PeopleTexts, PersonTexts};
 pub(crate) use provider::ProviderTexts;
 pub(crate) use provisioning::Provisioning;
@@ -87,6 +89,7 @@ languages! {
     security: Security,
     mail: Mail,
     second_factor: SecondFactor,
+    passkeys: Passkeys,
     oauth: OauthTexts,
     own_data: OwnDataTexts,
     failure: Failure,

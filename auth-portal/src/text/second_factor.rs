@@ -26,9 +26,9 @@ texts! {
     /// Set-up, and what can be done afterwards.
     SecondFactor {
         title: "Two-step sign-in" => "两步验证",
-        lead: "A code from your phone, asked for after your password: whoever learns your password alone cannot sign \
-               in."
-            => "输入密码之后，还需要手机上的验证码：只知道你的密码的人无法登录。",
+        lead: "A passkey or a code from your phone, asked for after your password: whoever learns your password alone \
+               cannot sign in."
+            => "输入密码之后，还需要通行密钥或手机上的验证码：只知道你的密码的人无法登录。",
         back: "Back to security" => "返回安全页面",
         on: "On" => "已开启",
         off: "Off" => "未开启",
@@ -60,11 +60,11 @@ texts! {
         turn_on: "Turn it on" => "开启",
         busy: "Checking…" => "正在验证…",
         cancel: "Not now" => "暂不设置",
-        change_title: "Change it" => "更改",
-        change_text: "Both need your password and a code, and sign you out everywhere else."
-            => "以下两项都需要密码和验证码，并会退出你在其他所有地方的登录。",
+        change_title: "Recovery codes and changes" => "恢复码与更改",
+        change_text: "Changes need your password and a code, and sign you out everywhere else."
+            => "更改需要密码和验证码，并会退出你在其他所有地方的登录。",
         new_codes: "Make new recovery codes" => "生成新的恢复码",
-        turn_off: "Turn it off" => "关闭",
+        turn_off: "Turn the app off" => "停用应用",
         codes_title: "Your recovery codes" => "你的恢复码",
         codes_on: "Two-step sign-in is on." => "两步验证已开启。",
         codes_new: "These take the place of your old recovery codes." => "以下恢复码取代了旧的恢复码。",
@@ -83,6 +83,6 @@ texts! {
         begin_again: "That set-up waited too long. Begin anew." => "此次设置等待太久，请重新开始。",
         unavailable: "That could not be done just now. Enter password and code again in a moment."
             => "暂时无法完成。请稍候重新输入密码和验证码。",
-        done_off: "Two-step sign-in is off." => "两步验证已关闭。",
+        done_off: "The authenticator app is off." => "身份验证器应用已停用。",
     }
 }

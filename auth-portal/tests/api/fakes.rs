@@ -100,6 +100,7 @@ pub(crate) struct World {
     pub(crate) other_sessions: BTreeMap<String, Vec<SessionItem>>,
     /// Whether mails are sent, and which addresses are proved.
     pub(crate) mail: fake_mail::FakeMail,
+    pub(crate) passkeys: fake_second_factor::FakePasskeys,
     /// Recovery codes of the accounts whose second factor is on.
     pub(crate) second_factors: BTreeMap<UserId, u32>,
     pub(crate) audit: Vec<AuditEntryView>,
@@ -146,6 +147,7 @@ impl Default for World {
             api_keys: BTreeMap::new(),
             other_sessions: BTreeMap::new(),
             mail: fake_mail::FakeMail::default(),
+            passkeys: fake_second_factor::FakePasskeys::default(),
             second_factors: BTreeMap::new(),
             audit: Vec::new(),
             invites: Vec::new(),
@@ -406,7 +408,7 @@ async fn login(
     let found =
         world.people.iter().find(|(name, word, _)| *name == body.login && word == body.password.expose());
     let (_, _, user) = found.ok_or_else(|| problem(401, codes::BAD_CREDENTIALS, "wrong"))?;
-    if world.second_factors.contains_key(&user.user_id) {
+    if world.second_factors.contains_key(&user.user_id) || world.passkeys.of.contains_key(&user.user_id) {
         return Ok(Json(fake_second_factor::asked(user)));
     }
     let session = world.sessions.iter().find(|(_, view)| view.user == *user).ok_or_else(ended)?.0;

@@ -20,6 +20,7 @@ mod mail;
 mod more;
 mod oauth;
 mod own_data;
+mod passkeys;
 mod password;
 mod people;
 mod provider;

@@ -123,7 +123,7 @@ async fn turning_it_off_needs_password_and_code() {
     let page = browser.post("/account/second-factor/remove", &fields(Fakes::CODE, PASSWORD)).await;
     assert_eq!(page.location(), "/account/security?done=second-factor-off");
     let page = browser.get("/account/security?done=second-factor-off").await;
-    page.shows("Two-step sign-in is off.");
+    page.shows("The authenticator app is off.");
     page.shows("href=\"/account/second-factor\">Set up</a>");
 }
 

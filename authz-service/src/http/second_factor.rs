@@ -5,6 +5,10 @@ use axum::Json;
 use axum::extract::State;
 use control_api::authz::{LoginAccountAnswer, SessionRequest};
 use control_api::ids::UserId;
+use control_api::passkeys::{
+    AddPasskeyRequest, BeginPasskeyRequest, LoginOptions, LoginOptionsRequest, PasskeyOptions,
+    RemovePasskeyRequest,
+};
 use control_api::second_factor::{
     ChangeSecondFactorRequest, ConfirmTotpRequest, FinishLoginRequest, SecondFactorAnswer, SecondFactorView,
     TotpSetup,
@@ -20,6 +24,10 @@ use crate::error::Error;
 pub(super) fn routes() -> Routes {
     Routes::default()
         .post("/portal/login/second", finish_login)
+        .post("/portal/login/second/options", login_options)
+        .post("/portal/passkeys/begin", begin_passkey)
+        .post("/portal/passkeys", add_passkey)
+        .post("/portal/passkeys/remove", remove_passkey)
         .post("/portal/second-factor", view)
         .post("/portal/second-factor/totp", begin_totp)
         .post("/portal/second-factor/totp/confirm", confirm_totp)
@@ -44,6 +52,74 @@ pub(super) async fn finish_login(
     Body(request): Body<FinishLoginRequest>,
 ) -> Result<Json<LoginAccountAnswer>, Error> {
     authz.finish_login(&request).await.map(Json)
+}
+
+/// How the second step of a sign-in can be taken: what the browser is to be asked, where the account has passkeys.
+#[utoipa::path(post, path = "/portal/login/second/options", tag = "portal", security(("internal" = [])),
+    request_body = LoginOptionsRequest,
+    responses(
+        (status = 200, body = LoginOptions),
+        (status = 401, body = ProblemBody, description = "`login-ended`"),
+    ))]
+pub(super) async fn login_options(
+    State(authz): State<Shared>,
+    Body(request): Body<LoginOptionsRequest>,
+) -> Result<Json<LoginOptions>, Error> {
+    authz.login_options(&request).await.map(Json)
+}
+
+/// What the browser is to be asked, to make a passkey. Needs the password, and a code where a second factor is on.
+#[utoipa::path(post, path = "/portal/passkeys/begin", tag = "portal", security(("internal" = [])),
+    request_body = BeginPasskeyRequest,
+    responses(
+        (status = 200, body = PasskeyOptions),
+        (status = 401, body = ProblemBody),
+        (status = 404, body = ProblemBody, description = "No browser has passkeys for the portal's address"),
+        (status = 409, body = ProblemBody, description = "`too-many-passkeys`"),
+        (status = 422, body = ProblemBody, description = "`code` or `current_password` is wrong"),
+        (status = 429, body = ProblemBody),
+        (status = 503, body = ProblemBody),
+    ))]
+pub(super) async fn begin_passkey(
+    State(authz): State<Shared>,
+    Body(request): Body<BeginPasskeyRequest>,
+) -> Result<Json<PasskeyOptions>, Error> {
+    authz.begin_passkey(&request).await.map(Json)
+}
+
+/// Adds the passkey that the browser has made. Sessions end as with `confirm`.
+#[utoipa::path(post, path = "/portal/passkeys", tag = "portal", security(("internal" = [])),
+    request_body = AddPasskeyRequest,
+    responses(
+        (status = 200, body = SecondFactorAnswer),
+        (status = 401, body = ProblemBody),
+        (status = 404, body = ProblemBody),
+        (status = 422, body = ProblemBody, description = "`name` or `credential` is at fault"),
+    ))]
+pub(super) async fn add_passkey(
+    State(authz): State<Shared>,
+    Body(request): Body<AddPasskeyRequest>,
+) -> Result<Json<SecondFactorAnswer>, Error> {
+    authz.add_passkey(&request).await.map(Json)
+}
+
+/// Removes a passkey where password and code are right. Sessions end as with `confirm`.
+#[utoipa::path(post, path = "/portal/passkeys/remove", tag = "portal", security(("internal" = [])),
+    request_body = RemovePasskeyRequest,
+    responses(
+        (status = 200, body = SecondFactorAnswer),
+        (status = 401, body = ProblemBody),
+        (status = 404, body = ProblemBody),
+        (status = 422, body = ProblemBody,
+            description = "`code` or `current_password` is wrong, or `weak-password`: too short to stand alone"),
+        (status = 429, body = ProblemBody),
+        (status = 503, body = ProblemBody),
+    ))]
+pub(super) async fn remove_passkey(
+    State(authz): State<Shared>,
+    Body(request): Body<RemovePasskeyRequest>,
+) -> Result<Json<SecondFactorAnswer>, Error> {
+    authz.remove_passkey(&request).await.map(Json)
 }
 
 /// What the session's user has as second factor.

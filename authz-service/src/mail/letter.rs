@@ -40,6 +40,8 @@ pub(crate) enum Letter {
 pub(crate) enum Notice {
     PasswordChanged,
     PasswordReset,
+    /// A factor was added or removed, or recovery codes were made.
+    SecondFactorChanged,
     /// Another address was asked for.
     AddressAsked {
         new: String,

@@ -37,6 +37,10 @@ pub(super) enum Words<'a> {
         user: &'a str,
         portal: &'a str,
     },
+    SecondFactorChanged {
+        user: &'a str,
+        portal: &'a str,
+    },
     AddressAsked {
         user: &'a str,
         new: &'a str,
@@ -109,6 +113,15 @@ fn english(words: &Words<'_>) -> (&'static str, String) {
             format!(
                 "your password was changed, and all other sessions were signed out. If that was not you, set a new \
                  password at once:\n\n{portal}/forgot",
+            ),
+        ),
+        Words::SecondFactorChanged { user, portal } => (
+            "Your two-step sign-in was changed",
+            user,
+            format!(
+                "your two-step sign-in was changed: an authenticator app, a passkey or recovery codes were added or \
+                 removed, and all other sessions were signed out. If that was not you, set a new password at once, \
+                 and tell whoever operates this site:\n\n{portal}/forgot",
             ),
         ),
         Words::PasswordReset { user, portal } => (
@@ -192,6 +205,14 @@ fn chinese(words: &Words<'_>) -> (&'static str, String) {
             user,
             format!(
                 "你的密码已更改，其他所有会话均已退出。如果这不是你本人的操作，请立即设置新密码：\n\n{portal}/forgot",
+            ),
+        ),
+        Words::SecondFactorChanged { user, portal } => (
+            "你的两步验证已更改",
+            user,
+            format!(
+                "你的两步验证已更改：身份验证器应用、通行密钥或恢复码有增减，其他所有会话均已退出。如果这不是你本人的操作，\
+                 请立即设置新密码，并告知本网站的运维人员：\n\n{portal}/forgot",
             ),
         ),
         Words::PasswordReset { user, portal } => (

@@ -270,6 +270,7 @@ fn notice_mail(
     match what {
         Notice::PasswordChanged => mail(&Words::PasswordChanged { user, portal }),
         Notice::PasswordReset => mail(&Words::PasswordReset { user, portal }),
+        Notice::SecondFactorChanged => mail(&Words::SecondFactorChanged { user, portal }),
         Notice::AddressAsked { new } => mail(&Words::AddressAsked { user, new, portal }),
         Notice::AddressChanged { new } => mail(&Words::AddressChanged { user, new }),
         Notice::KeyEnds { name, at } => {

@@ -13,7 +13,7 @@ use crate::delays::{self, Try};
 use crate::error::Error;
 use crate::sessions::{self, Origin};
 use crate::store::accounts::Account;
-use crate::store::pending_logins::{Finish, Finished, NewPending};
+use crate::store::pending_logins::{Finish, Finished, NewPending, StoredPending};
 use crate::store::second_factor::Used;
 use crate::store::sessions::SignIn;
 use crate::{audit, second_factor};
@@ -21,7 +21,7 @@ use crate::{audit, second_factor};
 /// How long the second step may take.
 const LIFETIME_MS: i64 = 5 * 60 * 1000;
 /// Codes that one sign-in may try; then the password is asked for again.
-pub(crate) const TRIES: i64 = 5;
+const TRIES: i64 = 5;
 
 /// A sign-in whose password was right.
 pub(crate) struct Pending {
@@ -63,9 +63,7 @@ impl Authz {
         request: &FinishLoginRequest,
     ) -> Result<LoginAccountAnswer, Error> {
         let token_hash = sha256(request.pending.expose().as_bytes());
-        let pending = self.store.pending_login(&token_hash).await?;
-        let alive = |expires_at: i64, tries: i64| self.now() < expires_at && tries < TRIES;
-        let pending = pending.filter(|p| alive(p.expires_at, p.tries)).ok_or(Error::LoginEnded)?;
+        let pending = self.waiting(&token_hash).await?;
         let user = pending.user_id;
         let address = request.client_addr;
         let network = address.map(delays::network);
@@ -76,7 +74,7 @@ impl Authz {
             self.store.release_try(&key).await?;
             return Err(Error::LoginEnded);
         }
-        let Some(proof) = self.judge_code(user, &request.code).await? else {
+        let Some(proof) = self.judge_proof(user, token_hash, request).await? else {
             return Err(self.second_factor_failed(user, request).await?);
         };
         let now = self.now();
@@ -96,6 +94,27 @@ impl Authz {
             Finished::Ended => return Err(Error::LoginEnded),
         }
         Ok(LoginAccountAnswer { user_id: user, session: secret.into(), cookie_max_age_s })
+    }
+
+    /// The sign-in that a token proves, where it is alive.
+    pub(crate) async fn waiting(&self, token_hash: &[u8; 32]) -> Result<StoredPending, Error> {
+        let pending = self.store.pending_login(token_hash).await?;
+        let now = self.now();
+        pending.filter(|pending| now < pending.expires_at && pending.tries < TRIES).ok_or(Error::LoginEnded)
+    }
+
+    /// What must be used up for the code, or the passkey's answer, to count.
+    async fn judge_proof(
+        &self,
+        user: UserId,
+        pending: [u8; 32],
+        request: &FinishLoginRequest,
+    ) -> Result<Option<Used>, Error> {
+        match (&request.passkey, &request.code) {
+            (Some(credential), _) => self.judge_passkey(user, pending, credential).await,
+            (None, Some(code)) => self.judge_code(user, code).await,
+            (None, None) => Ok(None),
+        }
     }
 
     async fn second_delay_key(&self, user: UserId, network: Option<&str>) -> Result<[u8; 32], Error> {

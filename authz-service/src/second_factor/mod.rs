@@ -1,5 +1,5 @@
-//! The second factor: one-time passwords of an authenticator app (RFC 6238) and, for who has lost it, recovery
-//! codes. `login` asks for it at sign-in, `change` sets it up, renews it and takes it away, `code` reads and checks
+//! The second factor: one-time passwords of an authenticator app (RFC 6238), passkeys (`crate::passkeys`) and, for
+//! who has lost both, recovery codes. `login` asks for it at sign-in, `change` sets it up, renews it and takes it away, `code` reads and checks
 //! what somebody typed.
 //!
 //! What must stay true: a one-time password and a recovery code work once, also when many ask at the same moment;
@@ -13,6 +13,8 @@ mod recovery;
 
 use control_api::authz::{Role, SessionRequest};
 use control_api::ids::UserId;
+use control_api::mail::Language;
+use control_api::passkeys::PasskeyView;
 use control_api::second_factor::SecondFactorView;
 use control_api::wire::WireSecret;
 use service_kit::clock::from_millis;
@@ -20,10 +22,14 @@ use service_kit::clock::from_millis;
 use crate::authz::Authz;
 use crate::config::AdminSecondFactor;
 use crate::error::Error;
+use crate::mail::letter::{Letter, Notice};
+use crate::passkeys::RelyingParty;
 use crate::password::policy;
+use crate::store::passkeys::StoredPasskey;
 use crate::store::sessions::StoredSession;
 use crate::{audit, sessions};
 
+pub(crate) use change::{Confirmation, Wanted};
 pub(crate) use login::Pending;
 
 impl Authz {
@@ -33,6 +39,8 @@ impl Authz {
         let factors = self.store.factors_of(session.user_id).await?;
         Ok(SecondFactorView {
             totp_since: factors.totp_since.map(from_millis),
+            passkeys: self.store.passkeys_of(session.user_id).await?.into_iter().map(passkey_view).collect(),
+            passkeys_possible: RelyingParty::at(&self.config.portal_url).is_some(),
             recovery_codes: factors.recovery_codes,
             needed: self.lacks_second_factor(&session).await?,
             password_min: self.password_min(session.user_id).await?,
@@ -71,13 +79,29 @@ impl Authz {
     /// the account, whoever has them.
     pub(crate) async fn reset_second_factor(&self, user: UserId) -> Result<(), Error> {
         let entry = audit::entry(self.now(), &"operator", "second-factor-reset", &user, None);
-        match self.store.reset_second_factor(user, &entry).await? {
+        let notice = self.mail(second_factor_notice(user), Language::default())?;
+        match self.store.reset_second_factor(user, &entry, notice).await? {
             None => return Err(Error::NotFound("There is no account with this id.")),
             Some(Some(seq)) => self.announce_revocation(seq),
             Some(None) => {}
         }
+        self.mailed();
         tracing::info!(user_id = %user, "the operator took the second factor of an account away");
         Ok(())
+    }
+}
+
+/// Tells the account's own address, if it is proved.
+fn second_factor_notice(user_id: UserId) -> Letter {
+    Letter::Notice { user_id, to: None, what: Notice::SecondFactorChanged }
+}
+
+fn passkey_view(passkey: StoredPasskey) -> PasskeyView {
+    PasskeyView {
+        passkey_id: passkey.passkey_id,
+        name: passkey.name,
+        created_at: from_millis(passkey.created_at),
+        last_used_at: passkey.last_used_at.map(from_millis),
     }
 }
 

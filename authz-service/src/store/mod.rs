@@ -18,6 +18,7 @@ pub(crate) mod keys;
 pub(crate) mod mail_links;
 pub(crate) mod mails;
 pub(crate) mod orders;
+pub(crate) mod passkeys;
 pub(crate) mod passwords;
 pub(crate) mod pending_logins;
 pub(crate) mod people;
@@ -30,6 +31,7 @@ pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod setup;
 pub(crate) mod sweep;
+pub(crate) mod totp;
 
 use std::path::Path;
 use std::str::FromStr;

@@ -1,10 +1,13 @@
 //! One-time passwords and recovery codes: what is set up, what is used up, and what a change of it ends.
 
-use control_api::ids::{SessionId, UserId};
+use control_api::ids::{PasskeyId, SessionId, UserId};
+use control_api::passkeys::MAX_PASSKEYS;
 use sqlx::SqliteConnection;
 
 use super::Store;
 use super::audit::Entry;
+use super::mails::{NewMail, Post};
+use super::passkeys::NewPasskey;
 use super::revocations::{self, Kind};
 use super::sessions::NewSession;
 use crate::delays::Bucket;
@@ -18,23 +21,6 @@ pub(crate) struct Factors {
     pub(crate) recovery_codes: u32,
 }
 
-/// The one-time passwords of an account.
-#[derive(Clone, Debug)]
-pub(crate) struct StoredTotp {
-    pub(crate) secret_sealed: Vec<u8>,
-    /// It and those before are spent.
-    pub(crate) last_step: i64,
-}
-
-/// A secret that waits for its first code.
-pub(crate) struct NewSetup {
-    pub(crate) user_id: UserId,
-    /// The session that sees it.
-    pub(crate) sid: SessionId,
-    pub(crate) secret_sealed: Vec<u8>,
-    pub(crate) expires_at: i64,
-}
-
 /// A code that is right, to be used up by the one that wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Used {
@@ -42,6 +28,8 @@ pub(crate) enum Used {
     Step(i64),
     /// A recovery code, as it is stored.
     Recovery([u8; 32]),
+    /// A passkey's answer, with its new counter.
+    Passkey { passkey_id: PasskeyId, count: u32, at: i64 },
 }
 
 /// What is done to the factor.
@@ -50,6 +38,10 @@ pub(crate) enum Change {
     ConfirmTotp { secret_sealed: Vec<u8>, step: i64 },
     /// One-time passwords are off.
     RemoveTotp,
+    /// A passkey is added.
+    AddPasskey(NewPasskey),
+    /// A passkey is removed.
+    RemovePasskey(PasskeyId),
     /// Nothing but new recovery codes.
     NewCodes,
 }
@@ -70,8 +62,10 @@ pub(crate) struct FactorChange<'a> {
     /// The network's tries, of which one is given back.
     pub(crate) bucket: Option<Bucket>,
     /// The failures that the success clears.
-    pub(crate) key: [u8; 32],
+    pub(crate) key: Option<[u8; 32]>,
     pub(crate) entries: Vec<Entry<'a>>,
+    /// A mail that tells of it.
+    pub(crate) notice: Option<NewMail>,
 }
 
 /// What came of it.
@@ -105,14 +99,6 @@ impl Store {
         has_factor(&mut conn, &user_id.to_string()).await
     }
 
-    /// The one-time passwords of an account.
-    pub(crate) async fn totp_of(&self, user_id: UserId) -> Result<Option<StoredTotp>, sqlx::Error> {
-        let user = user_id.to_string();
-        sqlx::query_as!(StoredTotp, "SELECT secret_sealed, last_step FROM totp WHERE user_id = ?", user)
-            .fetch_optional(self.db.reader())
-            .await
-    }
-
     /// Whether a recovery code of the account is there and unused.
     pub(crate) async fn is_recovery_code(
         &self,
@@ -125,40 +111,6 @@ impl Store {
                 .fetch_optional(self.db.reader())
                 .await?;
         Ok(row.is_some())
-    }
-
-    /// The sealed secret that waits for its first code, where this session began it.
-    pub(crate) async fn totp_setup(
-        &self,
-        user_id: UserId,
-        sid: SessionId,
-        now: i64,
-    ) -> Result<Option<Vec<u8>>, sqlx::Error> {
-        let (user, sid) = (user_id.to_string(), sid.to_string());
-        sqlx::query_scalar!(
-            "SELECT secret_sealed FROM totp_setups WHERE user_id = ? AND sid = ? AND expires_at > ?",
-            user,
-            sid,
-            now
-        )
-        .fetch_optional(self.db.reader())
-        .await
-    }
-
-    /// Keeps a secret until its first code, in place of any other.
-    pub(crate) async fn put_totp_setup(&self, setup: &NewSetup) -> Result<(), sqlx::Error> {
-        let (user, sid) = (setup.user_id.to_string(), setup.sid.to_string());
-        sqlx::query!(
-            "INSERT INTO totp_setups (user_id, sid, secret_sealed, expires_at) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (user_id) DO UPDATE SET sid = ?2, secret_sealed = ?3, expires_at = ?4",
-            user,
-            sid,
-            setup.secret_sealed,
-            setup.expires_at
-        )
-        .execute(self.db.writer())
-        .await
-        .map(drop)
     }
 
     /// Changes the factor, ends and publishes every session of the account, and begins the one that goes on: all of
@@ -198,12 +150,39 @@ impl Store {
         if let Some(bucket) = &change.bucket {
             super::delays::give_back(&mut tx, bucket).await?;
         }
-        super::delays::clear(&mut tx, &change.key).await?;
+        if let Some(key) = &change.key {
+            super::delays::clear(&mut tx, key).await?;
+        }
+        let mails = change.notice.into_iter().collect();
+        super::mails::write(&mut tx, &Post { link: None, mails }).await?;
         for entry in &change.entries {
             super::audit::insert(&mut tx, entry).await?;
         }
         tx.commit().await?;
         Ok(Changed::Done(seq))
+    }
+
+    /// Uses up the code that somebody gave to show that they may begin something, and clears the failures before
+    /// it; `false`, with nothing written, where another request used the code first.
+    pub(crate) async fn accept_confirmation(
+        &self,
+        user_id: UserId,
+        code: Option<&Used>,
+        key: &[u8; 32],
+        bucket: Option<&Bucket>,
+    ) -> Result<bool, sqlx::Error> {
+        let mut tx = self.db.begin().await?;
+        if let Some(code) = code
+            && !use_up(&mut tx, user_id, code).await?
+        {
+            return Ok(false);
+        }
+        if let Some(bucket) = bucket {
+            super::delays::give_back(&mut tx, bucket).await?;
+        }
+        super::delays::clear(&mut tx, key).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Takes every second factor of an account away and ends its sessions. `None` where there is no such account;
@@ -212,6 +191,7 @@ impl Store {
         &self,
         user_id: UserId,
         audit: &Entry<'_>,
+        notice: Option<NewMail>,
     ) -> Result<Option<Option<i64>>, sqlx::Error> {
         let mut tx = self.db.begin().await?;
         let user = user_id.to_string();
@@ -226,6 +206,7 @@ impl Store {
         }
         sqlx::query!("DELETE FROM totp WHERE user_id = ?", user).execute(&mut *tx).await?;
         sqlx::query!("DELETE FROM totp_setups WHERE user_id = ?", user).execute(&mut *tx).await?;
+        sqlx::query!("DELETE FROM passkeys WHERE user_id = ?", user).execute(&mut *tx).await?;
         sqlx::query!("DELETE FROM recovery_codes WHERE user_id = ?", user).execute(&mut *tx).await?;
         sqlx::query!("DELETE FROM pending_logins WHERE user_id = ?", user).execute(&mut *tx).await?;
         let ids = sqlx::query_scalar!("DELETE FROM sessions WHERE user_id = ? RETURNING sid", user)
@@ -235,6 +216,7 @@ impl Store {
         for sid in ids {
             last = Some(revocations::insert(&mut tx, Kind::Session, &sid, audit.at).await?);
         }
+        super::mails::write(&mut tx, &Post { link: None, mails: notice.into_iter().collect() }).await?;
         super::audit::insert(&mut tx, audit).await?;
         tx.commit().await?;
         Ok(Some(last))
@@ -254,6 +236,9 @@ pub(super) async fn use_up(
                 .execute(conn)
                 .await?
         }
+        Used::Passkey { passkey_id, count, at } => {
+            return super::passkeys::count(conn, &user, *passkey_id, *count, *at).await;
+        }
         Used::Recovery(mac) => {
             let mac = mac.as_slice();
             sqlx::query!("DELETE FROM recovery_codes WHERE code_mac = ? AND user_id = ?", mac, user)
@@ -266,7 +251,13 @@ pub(super) async fn use_up(
 
 /// Whether a second factor is asked for when the account signs in.
 async fn has_factor(conn: &mut SqliteConnection, user: &str) -> Result<bool, sqlx::Error> {
-    let row = sqlx::query!("SELECT 1 AS one FROM totp WHERE user_id = ?", user).fetch_optional(conn).await?;
+    let row = sqlx::query!(
+        "SELECT 1 AS one FROM totp WHERE user_id = ?1
+         UNION ALL SELECT 1 FROM passkeys WHERE user_id = ?1 LIMIT 1",
+        user
+    )
+    .fetch_optional(conn)
+    .await?;
     Ok(row.is_some())
 }
 
@@ -278,37 +269,30 @@ async fn apply(
 ) -> Result<bool, sqlx::Error> {
     match &change.change {
         Change::ConfirmTotp { secret_sealed, step } => {
-            let sid = change.before.to_string();
-            let waited = sqlx::query!(
-                "DELETE FROM totp_setups WHERE user_id = ? AND sid = ? AND secret_sealed = ?",
-                user,
-                sid,
-                secret_sealed
-            )
-            .execute(&mut *conn)
-            .await?;
             let now = change.renewed.last_used_at;
-            let made = sqlx::query!(
-                "INSERT INTO totp (user_id, secret_sealed, confirmed_at, last_step) VALUES (?, ?, ?, ?)
-                 ON CONFLICT (user_id) DO NOTHING",
-                user,
-                secret_sealed,
-                now,
-                step
-            )
-            .execute(conn)
-            .await?;
-            Ok(waited.rows_affected() == 1 && made.rows_affected() == 1)
+            super::totp::confirm(conn, user, change.before, (secret_sealed.as_slice(), *step), now).await
         }
         Change::RemoveTotp => {
             let gone = sqlx::query!("DELETE FROM totp WHERE user_id = ?", user).execute(&mut *conn).await?;
-            if !has_factor(conn, user).await? {
-                put_recovery_codes(conn, user, &[]).await?;
-            }
+            forget_codes_of_no_factor(conn, user).await?;
             Ok(gone.rows_affected() == 1)
+        }
+        Change::AddPasskey(passkey) => {
+            let now = change.renewed.last_used_at;
+            super::passkeys::insert(conn, user, passkey, MAX_PASSKEYS, now).await
+        }
+        Change::RemovePasskey(passkey) => {
+            let gone = super::passkeys::delete(conn, user, *passkey).await?;
+            forget_codes_of_no_factor(conn, user).await?;
+            Ok(gone)
         }
         Change::NewCodes => has_factor(conn, user).await,
     }
+}
+
+/// Recovery codes stand in for a factor; where there is none they open nothing.
+async fn forget_codes_of_no_factor(conn: &mut SqliteConnection, user: &str) -> Result<(), sqlx::Error> {
+    if has_factor(conn, user).await? { Ok(()) } else { put_recovery_codes(conn, user, &[]).await }
 }
 
 /// Puts a set in place of the one before.

@@ -43,6 +43,7 @@ impl Store {
             super::mail_links::sweep(&mut tx, now, BATCH).await?,
             super::registrations::sweep(&mut tx, now, BATCH).await?,
             super::pending_logins::sweep(&mut tx, now, BATCH).await?,
+            super::passkeys::sweep(&mut tx, now, BATCH).await?,
         ];
         tx.commit().await?;
         let full = u64::try_from(BATCH).unwrap_or(u64::MAX);
@@ -203,6 +204,7 @@ mod tests {
             ("registrations", "expires_at <= 1"),
             ("pending_logins", "expires_at <= 1"),
             ("totp_setups", "expires_at <= 1"),
+            ("passkey_challenges", "expires_at <= 1"),
         ] {
             let sql = format!("EXPLAIN QUERY PLAN SELECT rowid FROM {table} WHERE {condition} LIMIT 500");
             let plan: Vec<(i64, i64, i64, String)> =

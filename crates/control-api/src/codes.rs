@@ -70,6 +70,8 @@ pub const ADDRESSES_EXHAUSTED: &str = "urn:beaver:addresses-exhausted";
 pub const BUSY: &str = "urn:beaver:busy";
 /// The account has as many API keys as it may. 409.
 pub const TOO_MANY_KEYS: &str = "urn:beaver:too-many-keys";
+/// The account has as many passkeys as it may. 409.
+pub const TOO_MANY_PASSKEYS: &str = "urn:beaver:too-many-passkeys";
 /// The API key is unknown, revoked, expired or for another instance. 401.
 pub const KEY_INVALID: &str = "urn:beaver:key-invalid";
 /// The API key may not do that. 403.

@@ -90,6 +90,11 @@ id!(
     ApiKeyId
 );
 
+id!(
+    /// A passkey as others may see it; the credential's own id is another value.
+    PasskeyId
+);
+
 impl From<ApiKeyId> for SessionId {
     /// Where something must hang on a session and hangs on a key: both are ULIDs, so neither is taken for the
     /// other's.

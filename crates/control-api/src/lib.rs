@@ -21,6 +21,7 @@ pub mod mail;
 pub mod names;
 pub mod oauth;
 pub mod own_data;
+pub mod passkeys;
 pub mod people;
 pub mod public_url;
 pub mod rollout;

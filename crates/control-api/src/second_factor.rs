@@ -1,5 +1,5 @@
 //! The second factor of an account: the bodies of authz-service's routes for it, and the calls. A one-time
-//! password (RFC 6238) or a recovery code is asked for after the password, and before whatever weakens the factor.
+//! password (RFC 6238), a passkey (`crate::passkeys`) or a recovery code is asked for after the password, and before whatever weakens the factor.
 
 use std::net::IpAddr;
 
@@ -12,6 +12,8 @@ use crate::authz::{LoginAccountAnswer, LoginAccountRequest, SessionRequest};
 use crate::authz_client::{AuthzClient, PASSWORD_TIMEOUT};
 use crate::client::ApiError;
 use crate::ids::UserId;
+use crate::mail::Language;
+use crate::passkeys::PasskeyView;
 use crate::wire::WireSecret;
 
 /// Recovery codes of a set.
@@ -43,7 +45,11 @@ pub struct FinishLoginRequest {
     /// From the first step.
     pub pending: WireSecret,
     /// A one-time password or a recovery code; blanks and hyphens do not matter.
-    pub code: WireSecret,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<WireSecret>,
+    /// Instead of a code: what a passkey signed (`AuthenticationResponseJSON` as text).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passkey: Option<String>,
     /// The caller's address, for throttling and the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -60,6 +66,12 @@ pub struct SecondFactorView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub totp_since: Option<Timestamp>,
+    /// The passkeys, the oldest first.
+    #[serde(default)]
+    pub passkeys: Vec<PasskeyView>,
+    /// Whether browsers have passkeys for the portal's address.
+    #[serde(default)]
+    pub passkeys_possible: bool,
     /// Recovery codes that are left.
     pub recovery_codes: u32,
     /// Whether the account may administer nothing until it has a second factor.
@@ -71,7 +83,7 @@ pub struct SecondFactorView {
 impl SecondFactorView {
     /// Whether a second factor is asked for at sign-in.
     pub fn is_on(&self) -> bool {
-        self.totp_since.is_some()
+        self.totp_since.is_some() || !self.passkeys.is_empty()
     }
 }
 
@@ -95,12 +107,18 @@ pub struct ConfirmTotpRequest {
     pub session: WireSecret,
     /// What the authenticator app shows.
     pub code: WireSecret,
+    /// A recovery code, where passkeys are on already; 422 with `errors` at `existing_code`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub existing_code: Option<WireSecret>,
     /// The account's password.
     pub current_password: WireSecret,
     /// The caller's address, for throttling and the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub client_addr: Option<IpAddr>,
+    /// What the mail that tells of it is written in.
+    #[serde(default)]
+    pub language: Language,
 }
 
 /// Body of `POST /portal/second-factor/totp/remove` and `POST /portal/second-factor/recovery-codes`: both answer 200
@@ -118,6 +136,9 @@ pub struct ChangeSecondFactorRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub client_addr: Option<IpAddr>,
+    /// What the mail that tells of it is written in.
+    #[serde(default)]
+    pub language: Language,
 }
 
 /// The second factor was changed: all sessions of the account have ended; this one goes on under a new secret.
@@ -182,7 +203,7 @@ impl AuthzClient {
     }
 
     /// A call that waits for the hash of a password.
-    async fn slow<T: serde::de::DeserializeOwned>(
+    pub(crate) async fn slow<T: serde::de::DeserializeOwned>(
         &self,
         path: &str,
         body: &impl Serialize,

@@ -47,6 +47,11 @@ impl Driver {
         Err(Failure("chromedriver ended before it was ready".into()))
     }
 
+    /// Where it listens, for what the client below has no call for.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// A browser window with an empty profile.
     pub async fn open(&self) -> Outcome<Browser> {
         let capabilities = json!({

@@ -7,6 +7,7 @@ mod instance;
 mod keys;
 mod leave;
 mod more;
+mod passkeys;
 mod password;
 mod second_factor;
 mod security;
@@ -52,6 +53,9 @@ pub(crate) fn routes() -> Router<Portal> {
         .route("/account/data/files", get(to_account).post(data::files))
         .route("/account/data/account", get(to_account).post(data::account))
         .route("/account/second-factor", get(second_factor::show))
+        .route("/account/passkeys/new", get(passkeys::show).post(passkeys::begin))
+        .route("/account/passkeys/finish", get(passkeys::to_form).post(passkeys::finish))
+        .route("/account/passkeys/remove", get(passkeys::show_removal).post(passkeys::remove))
         .route("/account/second-factor/begin", get(second_factor::to_page).post(second_factor::begin))
         .route("/account/second-factor/confirm", get(second_factor::to_page).post(second_factor::confirm))
         .route(

@@ -11,10 +11,12 @@ use axum::response::{IntoResponse as _, Response};
 use control_api::authz::SessionRequest;
 use control_api::client::ApiError;
 use control_api::codes;
+use control_api::passkeys::PasskeyView;
 use control_api::second_factor::{
     ChangeSecondFactorRequest, ConfirmTotpRequest, SecondFactorAnswer, SecondFactorView,
 };
 use http::{HeaderMap, StatusCode, header};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::app::Portal;
@@ -23,7 +25,7 @@ use crate::form::SessionForm;
 use crate::moment::{Moment, moment};
 use crate::qr::QrCode;
 use crate::session::{Session, SignedIn};
-use crate::text::texts;
+use crate::text::{Language, fill, texts};
 use crate::view::{FormFaults, PageResult, Shell, page};
 
 /// Where the forms of the page lead back to.
@@ -34,9 +36,11 @@ const FEW_CODES: u32 = 3;
 /// How the second factor is, on this page and on the security page.
 pub(super) struct Standing {
     pub(super) is_on: bool,
+    /// When one-time passwords were set up.
     pub(super) since: Option<Moment>,
+    pub(super) passkeys: Vec<PasskeyRow>,
+    pub(super) passkeys_possible: bool,
     pub(super) codes: u32,
-    pub(super) few: bool,
     pub(super) needed: bool,
 }
 
@@ -46,9 +50,37 @@ impl Standing {
         Self {
             is_on: view.is_on(),
             since: view.totp_since.map(|since| moment(since, now)),
+            passkeys: view.passkeys.iter().map(|passkey| PasskeyRow::new(passkey, now)).collect(),
+            passkeys_possible: view.passkeys_possible,
             codes: view.recovery_codes,
-            few: view.is_on() && view.recovery_codes <= FEW_CODES,
             needed: view.needed,
+        }
+    }
+
+    /// Whether recovery codes run out.
+    pub(super) fn few(&self) -> bool {
+        self.is_on && self.codes <= FEW_CODES
+    }
+}
+
+/// One passkey.
+pub(super) struct PasskeyRow {
+    id: String,
+    name: String,
+    added: Moment,
+    used: Option<Moment>,
+    /// The words on its link for those who do not see the row.
+    remove: String,
+}
+
+impl PasskeyRow {
+    fn new(passkey: &PasskeyView, now: Timestamp) -> Self {
+        Self {
+            id: passkey.passkey_id.to_string(),
+            name: passkey.name.clone(),
+            added: moment(passkey.created_at, now),
+            used: passkey.last_used_at.map(|used| moment(used, now)),
+            remove: fill(texts().passkeys.remove_which, &[("name", &passkey.name)]),
         }
     }
 }
@@ -71,6 +103,8 @@ struct SetupPage {
     /// The secret in groups of four.
     secret: String,
     qr: Option<QrCode>,
+    /// Whether passkeys are on, so that a recovery code is asked for.
+    asks_existing: bool,
     faults: FormFaults,
 }
 
@@ -117,13 +151,20 @@ pub(super) async fn confirm(
     form: SessionForm,
 ) -> PageResult {
     let SessionForm { session, mut fields } = form;
+    let existing_code = fields.secret("existing_code");
     let request = ConfirmTotpRequest {
         session: session.secret.clone(),
         code: fields.secret("code"),
+        existing_code: (!existing_code.expose().is_empty()).then_some(existing_code),
         current_password: fields.secret("current_password"),
         client_addr: Some(portal.config.trusted_proxies.client(peer, &headers)),
+        language: Language::current().into(),
     };
     match portal.authz.confirm_totp(&request).await {
+        Ok(answer) if answer.recovery_codes.is_empty() => {
+            let cookie = portal.cookies.set_session(&answer.session, answer.cookie_max_age_s)?;
+            Ok(([(header::SET_COOKIE, cookie)], redirect(PAGE)).into_response())
+        }
         Ok(answer) => codes_page(&portal, session, answer, texts().second_factor.codes_on),
         Err(error) if error.is(codes::NOT_FOUND) => Ok(redirect(&format!("{PAGE}?again=1"))),
         Err(error) if error.is(codes::SESSION_ENDED) => Err(PageError::authz(error)),
@@ -178,6 +219,7 @@ fn change(
         code: fields.secret("code"),
         current_password: fields.secret("current_password"),
         client_addr: Some(portal.config.trusted_proxies.client(peer, headers)),
+        language: Language::current().into(),
     };
     (session, request)
 }
@@ -191,7 +233,7 @@ async fn refused(portal: &Portal, session: &Session, error: ApiError) -> PageRes
 }
 
 /// What a refusal means for the form.
-fn judge(error: &ApiError) -> (StatusCode, FormFaults) {
+pub(super) fn judge(error: &ApiError) -> (StatusCode, FormFaults) {
     let t = &texts().second_factor;
     match error.problem() {
         Some(problem) if problem.kind == codes::WEAK_PASSWORD => {
@@ -199,6 +241,9 @@ fn judge(error: &ApiError) -> (StatusCode, FormFaults) {
         }
         Some(problem) if problem.errors.contains_key("code") => {
             (problem.status_code(), FormFaults::field("code", t.wrong_code))
+        }
+        Some(problem) if problem.errors.contains_key("existing_code") => {
+            (problem.status_code(), FormFaults::field("existing_code", t.wrong_code))
         }
         Some(problem) if problem.errors.contains_key("current_password") => {
             (problem.status_code(), FormFaults::field("current_password", t.wrong_password))
@@ -235,7 +280,8 @@ async fn render(
 /// The page with the secret: the same one until it is confirmed.
 async fn setup(portal: &Portal, session: &Session, status: StatusCode, faults: FormFaults) -> PageResult {
     let request = SessionRequest { session: session.secret.clone() };
-    let setup = match portal.authz.begin_totp(&request).await {
+    let (setup, view) = tokio::join!(portal.authz.begin_totp(&request), portal.authz.second_factor(&request));
+    let setup = match setup {
         Ok(setup) => setup,
         // Done already, in another window.
         Err(error) if error.is(codes::SECOND_FACTOR_ON) => return Ok(redirect(PAGE)),
@@ -246,6 +292,7 @@ async fn setup(portal: &Portal, session: &Session, status: StatusCode, faults: F
         username: session.view.user.username.to_string(),
         secret: grouped(setup.secret.expose()),
         qr: QrCode::of(setup.uri.expose()),
+        asks_existing: view.map_err(PageError::authz)?.is_on(),
         faults,
     };
     Ok(page(status, &view))
@@ -257,7 +304,7 @@ fn grouped(secret: &str) -> String {
 }
 
 /// The page with new recovery codes, for the session that goes on.
-fn codes_page(
+pub(super) fn codes_page(
     portal: &Portal,
     before: Session,
     answer: SecondFactorAnswer,

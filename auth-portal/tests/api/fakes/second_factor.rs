@@ -1,16 +1,24 @@
 //! The second factor of the fake authz-service. One code is right: [`Fakes::CODE`].
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
 use control_api::authz::{LoginAccountAnswer, SessionRequest, UserView};
 use control_api::codes;
+use control_api::ids::{PasskeyId, UserId};
+use control_api::passkeys::{
+    AddPasskeyRequest, BeginPasskeyRequest, LoginOptions, LoginOptionsRequest, PasskeyOptions, PasskeyView,
+    RemovePasskeyRequest,
+};
 use control_api::second_factor::{
     ChangeSecondFactorRequest, ConfirmTotpRequest, FinishLoginRequest, LoginOutcome, PendingLogin,
     RECOVERY_CODES, SecondFactorAnswer, SecondFactorView, TotpSetup,
 };
 use control_api::wire::WireSecret;
 use http::StatusCode;
+use serde_json::json;
 use service_kit::problem::Problem;
 
 use super::{Answer, Fakes, at, ended, problem};
@@ -18,6 +26,10 @@ use super::{Answer, Fakes, at, ended, problem};
 pub(super) fn routes() -> Router<Fakes> {
     Router::new()
         .route("/portal/login/second", post(finish))
+        .route("/portal/login/second/options", post(options))
+        .route("/portal/passkeys/begin", post(begin_passkey))
+        .route("/portal/passkeys", post(add_passkey))
+        .route("/portal/passkeys/remove", post(remove_passkey))
         .route("/portal/second-factor", post(view))
         .route("/portal/second-factor/totp", post(begin))
         .route("/portal/second-factor/totp/confirm", post(confirm))
@@ -25,11 +37,30 @@ pub(super) fn routes() -> Router<Fakes> {
         .route("/portal/second-factor/recovery-codes", post(renew_codes))
 }
 
+/// Passkeys by account.
+#[derive(Default)]
+pub(crate) struct FakePasskeys {
+    pub(crate) of: BTreeMap<UserId, Vec<PasskeyView>>,
+    /// At the portal's address.
+    pub(crate) impossible: bool,
+}
+
 impl Fakes {
     /// What the authenticator shows.
     pub(crate) const CODE: &'static str = "492039";
     /// What the authenticator is shown.
     pub(crate) const TOTP_SECRET: &'static str = "MZXW6YTBOIQGK3TBNZRWKZDFMQ======";
+
+    /// Gives an account a passkey.
+    pub(crate) fn passkey(&self, user: &UserView, name: &str) {
+        let passkey = PasskeyView {
+            passkey_id: PasskeyId::generate(),
+            name: name.to_owned(),
+            created_at: at("2026-11-18T11:00:00Z"),
+            last_used_at: Some(at("2026-11-21T11:00:00Z")),
+        };
+        self.world().passkeys.of.entry(user.user_id).or_default().push(passkey);
+    }
 
     /// Turns the second factor of an account on.
     pub(crate) fn guard(&self, user: &UserView, recovery_codes: u32) {
@@ -51,7 +82,8 @@ async fn finish(
     let name = body.pending.expose().trim_start_matches("pending-sign-in-of-");
     let found = world.sessions.iter().find(|(_, view)| view.user.username.as_str() == name);
     let (session, view) = found.ok_or_else(|| problem(401, codes::LOGIN_ENDED, "begin again"))?;
-    if body.code.expose() != Fakes::CODE {
+    let code = body.code.as_ref().map(WireSecret::expose);
+    if code != Some(Fakes::CODE) && body.passkey.as_deref() != Some("signed") {
         return Err(problem(401, codes::SECOND_FACTOR_WRONG, "wrong"));
     }
     let session = WireSecret::new(session.clone());
@@ -67,6 +99,8 @@ async fn view(
     let codes = world.second_factors.get(&session.user.user_id);
     Ok(Json(SecondFactorView {
         totp_since: codes.map(|_| at("2026-11-18T11:00:00Z")),
+        passkeys: world.passkeys.of.get(&session.user.user_id).cloned().unwrap_or_default(),
+        passkeys_possible: !world.passkeys.impossible,
         recovery_codes: codes.copied().unwrap_or_default(),
         needed: session.second_factor_needed,
         password_min: if codes.is_some() { 8 } else { world.settings.password_min },
@@ -82,6 +116,52 @@ async fn begin(State(fakes): State<Fakes>, Json(body): Json<SessionRequest>) -> 
     let secret = Fakes::TOTP_SECRET.trim_end_matches('=');
     let uri = format!("otpauth://totp/Beaver:{}?secret={secret}", session.user.username);
     Ok(Json(TotpSetup { secret: secret.into(), uri: WireSecret::new(uri) }))
+}
+
+async fn options(
+    State(fakes): State<Fakes>,
+    Json(body): Json<LoginOptionsRequest>,
+) -> Answer<Json<LoginOptions>> {
+    let world = fakes.world();
+    let name = body.pending.expose().trim_start_matches("pending-sign-in-of-");
+    let found = world.people.iter().find(|(person, _, _)| person == name);
+    let (_, _, user) = found.ok_or_else(|| problem(401, codes::LOGIN_ENDED, "begin again"))?;
+    let has_passkey = world.passkeys.of.contains_key(&user.user_id);
+    let passkey = has_passkey.then(|| PasskeyOptions { options: json!({"challenge": "a-\"challenge\""}) });
+    Ok(Json(LoginOptions { totp: world.second_factors.contains_key(&user.user_id), passkey }))
+}
+
+async fn begin_passkey(
+    State(fakes): State<Fakes>,
+    Json(body): Json<BeginPasskeyRequest>,
+) -> Answer<Json<PasskeyOptions>> {
+    let code = body.code.unwrap_or_else(|| Fakes::CODE.into());
+    proven(&fakes, &body.session, &code, &body.current_password).map_err(|problem| *problem)?;
+    Ok(Json(PasskeyOptions { options: json!({"challenge": "a-\"challenge\""}) }))
+}
+
+async fn add_passkey(
+    State(fakes): State<Fakes>,
+    Json(body): Json<AddPasskeyRequest>,
+) -> Answer<Json<SecondFactorAnswer>> {
+    if body.credential != "made" {
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, codes::INVALID_INPUT, "Bad input");
+        return Err(problem.field("credential", "is not believed"));
+    }
+    let user = fakes.world().sessions.get(body.session.expose()).ok_or_else(ended)?.user.clone();
+    let is_first = !fakes.world().passkeys.of.contains_key(&user.user_id);
+    fakes.passkey(&user, &body.name);
+    Ok(Json(renewed(&fakes, &body.session, is_first)))
+}
+
+async fn remove_passkey(
+    State(fakes): State<Fakes>,
+    Json(body): Json<RemovePasskeyRequest>,
+) -> Answer<Json<SecondFactorAnswer>> {
+    let user =
+        proven(&fakes, &body.session, &body.code, &body.current_password).map_err(|problem| *problem)?;
+    fakes.world().passkeys.of.remove(&user.user_id);
+    Ok(Json(renewed(&fakes, &body.session, false)))
 }
 
 async fn confirm(
