@@ -144,14 +144,14 @@ async fn the_operator_makes_accounts_and_finds_them() {
     assert_eq!(session.body["user"]["email"], "carol@localhost.invalid");
     assert_eq!(session.body["provisioning"]["state"], "refused", "nothing was ordered");
 
-    let given = json!({"username": "dave", "email": "dave@example.com", "password": PASSWORD});
-    let dave = app.post("/internal/accounts", &given).await.expect(201);
-    assert!(dave.body["password"].is_null(), "a password that was given is not shown");
-    app.login("dave", PASSWORD).await.expect(200);
+    let given = json!({"username": "bob", "email": "bob@example.com", "password": PASSWORD});
+    let bob = app.post("/internal/accounts", &given).await.expect(201);
+    assert!(bob.body["password"].is_null(), "a password that was given is not shown");
+    app.login("bob", PASSWORD).await.expect(200);
 
     let again = app.post("/internal/accounts", &json!({"username": "carol"})).await.expect(409);
     assert_eq!(again.code(), "urn:beaver:username-taken");
-    let weak = json!({"username": "erin", "password": "short"});
+    let weak = json!({"username": "alice", "password": "short"});
     assert_eq!(app.post("/internal/accounts", &weak).await.expect(422).code(), "urn:beaver:weak-password");
 
     let found = app.get("/internal/accounts?username=carol").await.expect(200);

@@ -133,7 +133,7 @@ async fn the_audit_log_tells_what_was_done_and_cannot_be_changed() {
     assert_eq!(rows[3].2, "ali\\nce\\u{202e}", "escaped");
     assert_eq!(rows[3].3.as_deref(), Some("192.0.2.7"));
     assert!(rows.iter().all(|row| row.4.is_some()), "each has a request id");
-    for statement in ["UPDATE audit SET actor = 'mallory'", "DELETE FROM audit"] {
+    for statement in ["UPDATE audit SET actor = 'bob'", "DELETE FROM audit"] {
         assert!(sqlx::query(statement).execute(&pool).await.is_err(), "{statement}");
     }
     pool.close().await;
