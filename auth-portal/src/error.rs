@@ -8,7 +8,7 @@ use control_api::codes;
 use http::{HeaderValue, StatusCode, header};
 
 use crate::next_path::NextPath;
-use crate::text::{fill, texts};
+use crate::text::{fill, services, texts};
 use crate::view::{Shell, current_request_id, page};
 
 /// Seconds until a page about a service that is down asks again.
@@ -86,8 +86,7 @@ impl PageError {
         let reason = error.to_string();
         match error {
             ApiError::Problem(problem) if problem.status >= 500 || problem.kind == codes::TOKEN_MISMATCH => {
-                let shown = problem.detail.clone().or(Some(problem.title.clone()));
-                Self::Unavailable { neighbour, reason, shown }
+                Self::Unavailable { neighbour, reason, shown: Some(services::problem(&problem)) }
             }
             ApiError::Unreachable { .. } => Self::Unavailable { neighbour, reason, shown: None },
             ApiError::Problem(_) => Self::Internal(reason),

@@ -4,7 +4,7 @@ use control_api::deploy::{EventView, StatsView};
 use jiff::Timestamp;
 
 use crate::moment::{Moment, moment};
-use crate::text::{fill, texts};
+use crate::text::{fill, services, texts};
 
 /// What ends the run of an instance, as the ledger calls it.
 const ENDS: [&str; 5] = ["stopped", "put to sleep", "lost", "start failed", "given up"];
@@ -29,10 +29,10 @@ pub(crate) struct Row {
 pub(crate) fn rows(events: &[EventView], reader: Reader, now: Timestamp) -> Vec<Row> {
     let row = |event: &EventView| Row {
         at: moment(event.at, now),
-        what: capital(&event.what),
-        why: capital(&event.cause),
+        what: capital(&services::said(&event.what)),
+        why: capital(&services::said(&event.cause)),
         who: actor(&event.actor, reader),
-        evidence: event.evidence.clone(),
+        evidence: event.evidence.as_deref().map(services::said),
     };
     events.iter().map(row).collect()
 }
@@ -40,7 +40,9 @@ pub(crate) fn rows(events: &[EventView], reader: Reader, now: Timestamp) -> Vec<
 /// Why it last stopped, of entries that are newest first.
 pub(crate) fn last_stop(events: &[EventView], now: Timestamp) -> Option<(String, Moment)> {
     let event = events.iter().find(|event| ENDS.contains(&event.what.as_str()))?;
-    Some((format!("{}: {}", capital(&event.what), event.cause), moment(event.at, now)))
+    let what = capital(&services::said(&event.what));
+    let text = format!("{what}{}{}", texts().common.colon, services::said(&event.cause));
+    Some((text, moment(event.at, now)))
 }
 
 fn actor(actor: &str, reader: Reader) -> String {

@@ -6,7 +6,7 @@ use control_api::authz::{OrderState, ProvisioningView};
 use control_api::deploy::{InstanceState, InstanceView, OperationKind, OperationState, OperationView};
 use serde::Serialize;
 
-use crate::text::{Texts, fill};
+use crate::text::{Texts, fill, services};
 
 /// How a new instance comes along.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,7 +119,7 @@ impl Working {
 
 /// From the order alone: nothing where deploy-control has taken it and must be asked.
 pub(crate) fn from_order(order: &ProvisioningView, t: &Texts) -> Option<Progress> {
-    let reason = order.reason.clone();
+    let reason = order.reason.as_deref().map(services::said);
     match order.state {
         OrderState::Queued => {
             let reason = reason.unwrap_or_else(|| t.provisioning.queued_text.to_owned());
@@ -136,7 +136,8 @@ pub(crate) fn from_order(order: &ProvisioningView, t: &Texts) -> Option<Progress
 /// From an operation.
 pub(crate) fn from_operation(operation: &OperationView, t: &Texts) -> Progress {
     let words = &t.provisioning;
-    let reason = |fallback: &str| operation.error.clone().unwrap_or_else(|| fallback.to_owned());
+    let error = operation.error.as_deref().map(services::said);
+    let reason = |fallback: &str| error.clone().unwrap_or_else(|| fallback.to_owned());
     match operation.state {
         OperationState::Queued | OperationState::Running if operation.kind == OperationKind::Delete => {
             Progress::Gone
@@ -146,13 +147,14 @@ pub(crate) fn from_operation(operation: &OperationView, t: &Texts) -> Progress {
             let step = if waits { "queued" } else { operation.step.as_str() };
             // A step of this page is called here as it is called in the list.
             let known = known_steps(t).into_iter().find(|(key, _)| *key == step);
-            let title = known.map_or(operation.step_title.as_str(), |(_, title)| title);
+            let title =
+                known.map_or_else(|| services::said(&operation.step_title), |(_, title)| title.to_owned());
             let queue = operation.queue_position.filter(|_| waits).map(|before| match before {
                 0 => words.queue_next.to_owned(),
                 n => fill(words.queue, &[("n", &n.to_string())]),
             });
-            let working = Working::new(step, title, operation.percent, t);
-            Progress::Working(Working { queue, waiting: operation.error.clone(), ..working })
+            let working = Working::new(step, &title, operation.percent, t);
+            Progress::Working(Working { queue, waiting: error, ..working })
         }
         OperationState::Succeeded if operation.kind == OperationKind::Delete => Progress::Gone,
         OperationState::Succeeded => Progress::Done,
@@ -164,7 +166,7 @@ pub(crate) fn from_operation(operation: &OperationView, t: &Texts) -> Progress {
 /// From an instance on which no operation is at work.
 pub(crate) fn from_instance(instance: &InstanceView, t: &Texts) -> Progress {
     let words = &t.provisioning;
-    let reason = instance.reason.clone();
+    let reason = instance.reason.as_deref().map(services::said);
     let working = |step: &str, title: &str, percent: u8| {
         Progress::Working(Working { waiting: reason.clone(), ..Working::new(step, title, percent, t) })
     };

@@ -9,7 +9,7 @@ use service_kit::problem::Problem;
 
 use crate::app::Portal;
 use crate::progress::{Progress, from_instance, from_operation, from_order};
-use crate::text::{Texts, sentence};
+use crate::text::{Texts, sentence, services};
 use crate::view::FormFaults;
 
 /// A person's instance, left as it is; nothing where there is none.
@@ -97,7 +97,7 @@ pub(crate) fn field_faults(problem: &Problem, labels: &[(&str, &str)]) -> FormFa
     }
     faults.sort(labels);
     if faults.is_empty() {
-        faults.add_form(problem.detail.as_deref().unwrap_or(&problem.title));
+        faults.add_form(&services::problem(problem));
     }
     faults
 }

@@ -19,7 +19,7 @@ use crate::error::{PageError, redirect};
 use crate::next_path::NextPath;
 use crate::progress::{Progress, Working};
 use crate::session::{MaybeSession, Session};
-use crate::text::{fill, texts};
+use crate::text::{fill, services, texts};
 use crate::upstream::{found, operation};
 use crate::view::{PageResult, Shell, page};
 
@@ -156,7 +156,7 @@ async fn waking(portal: &Portal, session: &Session, instance: &InstanceView) -> 
         shell: session.shell(),
         title: fill(title, &[("name", instance.slug.as_str())]),
         working,
-        reason: instance.reason.clone(),
+        reason: instance.reason.as_deref().map(services::said),
         stuck,
     };
     let mut response = page(StatusCode::SERVICE_UNAVAILABLE, &view);

@@ -1,7 +1,6 @@
 //! `/login` and `/logout`. A wrong name and a wrong password look the same. After sign-in the browser goes on
 //! to where it was going, else to its instance.
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use askama::Template;
@@ -23,7 +22,7 @@ use crate::error::{PageError, redirect};
 use crate::form::{OpenForm, SessionForm};
 use crate::next_path::NextPath;
 use crate::session::{MaybeSession, Session, VisitorForm};
-use crate::text::{fill, texts};
+use crate::text::{fill, services, texts};
 use crate::upstream::{found, operation};
 use crate::view::{FormFaults, PageResult, Shell, page};
 
@@ -116,7 +115,7 @@ pub(crate) async fn submit(
 }
 
 /// What a refusal means for the form.
-fn judge(error: &ApiError) -> (StatusCode, Cow<'_, str>) {
+fn judge(error: &ApiError) -> (StatusCode, String) {
     let t = &texts().login;
     let (status, text) = match error.problem() {
         Some(problem) if problem.kind == codes::BAD_CREDENTIALS => (StatusCode::UNAUTHORIZED, t.bad),
@@ -125,17 +124,15 @@ fn judge(error: &ApiError) -> (StatusCode, Cow<'_, str>) {
         Some(problem) if matches!(problem.status, 400 | 422) => (StatusCode::UNAUTHORIZED, t.bad),
         Some(problem) if problem.kind == codes::ACCOUNT_SUSPENDED => {
             let reason = problem.detail.as_deref().unwrap_or_default();
-            return (StatusCode::FORBIDDEN, fill(t.suspended, &[("reason", reason)]).into());
+            return (StatusCode::FORBIDDEN, fill(t.suspended, &[("reason", reason)]));
         }
-        Some(problem) if problem.status == 403 => {
-            (StatusCode::FORBIDDEN, problem.detail.as_deref().unwrap_or(&problem.title))
-        }
+        Some(problem) if problem.status == 403 => return (StatusCode::FORBIDDEN, services::problem(problem)),
         _ => {
             tracing::warn!(%error, "nobody can be signed in");
             (StatusCode::SERVICE_UNAVAILABLE, t.unavailable)
         }
     };
-    (status, text.into())
+    (status, text.to_owned())
 }
 
 pub(super) async fn signed_in(

@@ -18,7 +18,7 @@ use crate::error::{PageError, redirect};
 use crate::form::SessionForm;
 use crate::next_path::NextPath;
 use crate::session::{MaybeSession, Session};
-use crate::text::{fill, texts};
+use crate::text::{fill, services, texts};
 use crate::view::{PageResult, Shell, page};
 
 #[derive(Template)]
@@ -126,7 +126,7 @@ fn same_page(uri: &Uri) -> Option<NextPath> {
 fn refused(error: ApiError) -> PageError {
     match error.problem() {
         Some(problem) if problem.kind == codes::CLIENT_INVALID => {
-            PageError::AppRefused(problem.detail.clone().unwrap_or_default())
+            PageError::AppRefused(services::problem(problem))
         }
         _ => PageError::authz(error),
     }

@@ -14,7 +14,7 @@ use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::{Fields, SessionForm};
 use crate::session::{Session, SignedIn};
-use crate::text::{ProviderTexts, fill, sentence, texts};
+use crate::text::{ProviderTexts, fill, sentence, services, texts};
 use crate::upstream::{field_faults, own_instance};
 use crate::view::{FormFaults, PageResult, Shell, page};
 
@@ -167,12 +167,12 @@ fn judge(error: &ApiError, t: &ProviderTexts) -> (StatusCode, FormFaults) {
         tracing::warn!(%error, "a provider could not be configured");
         return (StatusCode::SERVICE_UNAVAILABLE, FormFaults::form(t.unavailable));
     };
-    let said = problem.detail.as_deref().unwrap_or(&problem.title);
+    let said = services::problem(problem);
     let faults = match problem.kind.as_str() {
         codes::NOT_READY => {
             let mut faults = FormFaults::form(t.put_back);
             // What the instance itself said, such as the reason why it did not start.
-            faults.add_detail(said);
+            faults.add_detail(&said);
             faults
         }
         codes::OPERATION_IN_PROGRESS => FormFaults::form(t.in_progress),

@@ -32,7 +32,7 @@ use crate::error::{PageError, redirect};
 use crate::form::SessionForm;
 use crate::progress::{Progress, Working, from_operation};
 use crate::session::{Session, SignedIn};
-use crate::text::{Language, sentence, texts};
+use crate::text::{Language, sentence, services, texts};
 use crate::upstream::standing;
 use crate::view::{FormFaults, PageResult, Shell, page};
 
@@ -132,7 +132,7 @@ pub(crate) async fn retry(State(portal): State<Portal>, form: SessionForm) -> Pa
         Ok(slug) => slug,
         Err(error) => {
             let faults = FormFaults::field("slug", sentence(texts().provisioning.slug, &error.to_string()));
-            let reason = session.view.provisioning.reason.clone().unwrap_or_default();
+            let reason = services::said(session.view.provisioning.reason.as_deref().unwrap_or_default());
             return Ok(failed(&session, reason, wanted, faults, StatusCode::UNPROCESSABLE_ENTITY));
         }
     };
@@ -154,8 +154,7 @@ pub(crate) async fn retry(State(portal): State<Portal>, form: SessionForm) -> Pa
 fn refused_retry(session: &Session, wanted: Option<String>, error: ApiError) -> PageResult {
     match error.problem() {
         Some(problem) if problem.status < 500 && !error.is(codes::SESSION_ENDED) => {
-            let message = problem.detail.as_deref().unwrap_or(&problem.title);
-            let faults = FormFaults::form(message);
+            let faults = FormFaults::form(services::problem(problem));
             Ok(failed(session, String::new(), wanted, faults, problem.status_code()))
         }
         _ => Err(PageError::authz(error)),

@@ -16,7 +16,7 @@ use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::OpenForm;
 use crate::session::{MaybeSession, VisitorForm};
-use crate::text::{Language, Texts, fill, texts};
+use crate::text::{Language, Texts, fill, services, texts};
 use crate::upstream::field_faults;
 use crate::view::{FormFaults, PageResult, Shell, page};
 
@@ -121,15 +121,19 @@ fn judge(error: &ApiError, settings: &PortalSettings, t: &Texts) -> (StatusCode,
         _ if !problem.errors.is_empty() => field_faults(problem, &labels(t)),
         codes::USERNAME_TAKEN | codes::SLUG_TAKEN => FormFaults::field("username", t.register.username_taken),
         codes::EMAIL_TAKEN => FormFaults::field("email", t.register.email_taken),
-        codes::WEAK_PASSWORD => {
-            FormFaults::field("password", problem.detail.as_deref().unwrap_or(t.register.weak_password))
-        }
+        codes::WEAK_PASSWORD => FormFaults::field(
+            "password",
+            problem
+                .detail
+                .as_ref()
+                .map_or_else(|| t.register.weak_password.to_owned(), |_| services::problem(problem)),
+        ),
         codes::REGISTRATION_CLOSED if settings.registration == RegistrationMode::Invite => {
             FormFaults::field("invite", t.register.bad_invite)
         }
         codes::REGISTRATION_CLOSED => FormFaults::form(t.register.closed_text),
         codes::TOO_MANY_TRIES => FormFaults::form(t.login.too_many),
-        _ => FormFaults::form(problem.detail.as_deref().unwrap_or(&problem.title)),
+        _ => FormFaults::form(services::problem(problem)),
     };
     let status = match problem.status {
         // A conflict is a fault of a field to people.

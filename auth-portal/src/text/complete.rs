@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use super::WORDS;
+use super::{WORDS, services};
 
 /// A text's name, its English and its Chinese.
 pub(super) type Words = (&'static str, &'static str, &'static str);
@@ -67,6 +67,52 @@ fn chinese_sentences_end_and_pause_as_chinese_does() {
         let wrong = marks.iter().find(|mark| chinese.contains(**mark) && !chinese.contains("://"));
         assert_eq!(wrong, None, "{name}: {chinese}");
         assert!(!chinese.ends_with('.'), "{name}: {chinese}");
+    }
+}
+
+/// The source of the services, with the lines of a text that goes on put together.
+fn source_of_services() -> String {
+    fn read(folder: &Path, out: &mut String) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                read(&path, out);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                out.push_str(&fs::read_to_string(&path).expect("source"));
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut text = String::new();
+    for folder in ["authz-service/src", "deploy-control/src", "crates/control-api/src"] {
+        read(&root.join(folder), &mut text);
+    }
+    let mut lines = text.split("\\\n");
+    let first = lines.next().unwrap_or_default().to_owned();
+    lines.fold(first, |text, line| text + line.trim_start())
+}
+
+#[test]
+fn what_is_translated_of_the_services_is_what_they_say() {
+    let source = source_of_services();
+    for (english, chinese) in services::ALL.iter().copied().flatten() {
+        assert!(chinese.contains(is_han), "{english} has no Chinese");
+        assert_eq!(placeholders(english), placeholders(chinese), "{english}");
+        let longest = english.split(['{', '}']).max_by_key(|piece| piece.len()).unwrap_or_default();
+        // The head of a sentence stands for itself; what comes after a kind of operation is put together there.
+        let longest = longest.trim_end_matches(": ");
+        assert!(source.contains(longest), "no service says {english:?} any more");
+    }
+}
+
+#[test]
+fn every_code_of_a_problem_has_its_sentence() {
+    let codes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/control-api/src/codes.rs");
+    let text = fs::read_to_string(codes).expect("the codes");
+    let codes: Vec<_> = text.split('"').filter(|part| part.starts_with("urn:beaver:")).collect();
+    assert!(codes.len() > 20, "{codes:?}");
+    for code in codes {
+        assert!(services::by_code(code).is_some_and(|text| text.contains(is_han)), "{code} has no Chinese");
     }
 }
 

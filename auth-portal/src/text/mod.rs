@@ -21,10 +21,14 @@ mod oauth;
 mod own_data;
 mod passkeys;
 mod people;
+mod problems;
 mod provider;
 mod provisioning;
+mod said_of_instances;
+mod said_of_requests;
 mod second_factor;
 mod security;
+pub(crate) mod services;
 mod settings;
 mod setup;
 
@@ -204,13 +208,15 @@ pub(crate) fn fill(text: &str, values: &[(&str, &str)]) -> String {
 /// "User name must have at least 3 characters."
 pub(crate) fn sentence(label: &str, message: &str) -> String {
     let message = message.trim();
-    let mut text = if message.starts_with(|c: char| c.is_lowercase()) {
-        format!("{label} {message}")
-    } else {
-        message.to_owned()
+    let chinese = Language::current() == Language::Chinese;
+    let is_part = message.starts_with(|c: char| c.is_lowercase() || !c.is_ascii());
+    let mut text = match (is_part, chinese) {
+        (true, true) => format!("{label}：{}", services::said(message)),
+        (true, false) => format!("{label} {message}"),
+        (false, _) => services::said(message),
     };
-    if !text.ends_with(['.', '!', '?', ':']) {
-        text.push('.');
+    if !text.ends_with(['.', '!', '?', ':', '。', '！', '？', '：']) {
+        text.push(if text.ends_with(|c: char| c.is_ascii()) { '.' } else { '。' });
     }
     text
 }
@@ -235,5 +241,13 @@ mod tests {
     fn fragments_become_sentences() {
         assert_eq!(sentence("Password", "is too short"), "Password is too short.");
         assert_eq!(sentence("Password", "Choose a longer one."), "Choose a longer one.");
+    }
+
+    #[tokio::test]
+    async fn fragments_become_chinese_sentences() {
+        let of = |message: &'static str| Language::Chinese.spoken(async move { sentence("密码", message) });
+        assert_eq!(of("must have at least 15 characters").await, "密码：至少要有 15 个字符。");
+        assert_eq!(of("must sparkle").await, "密码：must sparkle.");
+        assert_eq!(of("必须是日期").await, "密码：必须是日期。");
     }
 }

@@ -1,6 +1,7 @@
 //! English and Chinese: what decides which it is, the switch at the foot of every page, and that pages, errors and
 //! events speak alike.
 
+use control_api::codes;
 use control_api::deploy::{InstanceState, OperationState};
 use http::{Method, StatusCode, header};
 
@@ -207,4 +208,32 @@ async fn what_has_no_words_in_it_has_no_language() {
         let answer = browser.get(path).await;
         assert_eq!((answer.header("content-language"), answer.header("vary")), (None, None), "{path}");
     }
+}
+
+#[tokio::test]
+async fn what_the_services_say_is_told_in_the_language_and_never_kept_back() {
+    let app = TestApp::start().await;
+    let user = app.fakes.person("alice", SID);
+    let id = app.fakes.instance(&user, InstanceState::Failed).instance_id;
+    app.fakes.world().instances.get_mut(&id).expect("there").reason =
+        Some("The app ended while it started: it used up its memory.".to_owned());
+    let mut browser = app.browser_with(SID);
+    get(&mut browser, "/account", "en").await.shows("The app ended while it started: it used up its memory.");
+    get(&mut browser, "/account", "zh").await.shows("应用在启动时结束：内存用尽。");
+    app.fakes.world().instances.get_mut(&id).expect("there").reason = Some("The moon is full.".to_owned());
+    get(&mut browser, "/account", "zh").await.shows("The moon is full.");
+
+    let mut visitor = app.browser();
+    choose(&mut visitor, "zh-Hans", "/").await;
+    visitor.get("/register").await;
+    let fault = "must have at least 15 characters; a few words make a good one";
+    let problem = crate::fakes::problem(422, codes::WEAK_PASSWORD, "No.").field("password", fault);
+    app.fakes.world().refusals.insert("/portal/register".to_owned(), problem);
+    let fields = [("username", "bob"), ("email", "bob@example.com"), ("password", "short")];
+    let page = visitor.post("/register", &fields).await;
+    page.shows("密码：至少要有 15 个字符；几个词连起来就很好。");
+    page.hides("must have");
+    let problem = crate::fakes::problem(507, codes::DISK_FULL, "Nothing was changed.");
+    app.fakes.world().refusals.insert("/portal/register".to_owned(), problem);
+    visitor.post("/register", &fields).await.shows("没有做任何更改。");
 }

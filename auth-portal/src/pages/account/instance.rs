@@ -18,7 +18,7 @@ use crate::ledger::{Meter, Reader, Row, last_stop, meters, rows};
 use crate::moment::{Moment, moment, soon};
 use crate::pages::provider::provider_title;
 use crate::session::Session;
-use crate::text::{Account, StateTexts, fill, texts};
+use crate::text::{Account, StateTexts, fill, services, texts};
 use crate::upstream::{operation, own_instance};
 use crate::view::PageResult;
 
@@ -154,8 +154,8 @@ pub(super) fn refusal(error: ApiError) -> Result<(StatusCode, String), PageError
             Ok((StatusCode::CONFLICT, t.busy.to_owned()))
         }
         Some(problem) if problem.kind != codes::TOKEN_MISMATCH && problem.kind != codes::INTERNAL => {
-            let said = problem.detail.as_deref().unwrap_or(&problem.title);
-            Ok((problem.status_code(), fill(t.refused, &[("reason", said)])))
+            let said = services::problem(problem);
+            Ok((problem.status_code(), fill(t.refused, &[("reason", &said)])))
         }
         _ => Err(PageError::deploy(error)),
     }
@@ -198,7 +198,7 @@ async fn record(portal: &Portal, id: InstanceId, now: Timestamp, card: &mut Card
 fn without(session: &Session) -> Standing {
     let t = &texts().account;
     let order = &session.view.provisioning;
-    let reason = order.reason.clone();
+    let reason = order.reason.as_deref().map(services::said);
     match order.state {
         OrderState::Queued => {
             Standing::None { title: t.order_waits, text: reason.unwrap_or_default(), watch: Some(t.watch) }
@@ -226,7 +226,7 @@ fn card(instance: &InstanceView, work: Option<OperationView>, now: Timestamp) ->
         title: if operation.step_title.is_empty() {
             texts().account.under_way.to_owned()
         } else {
-            operation.step_title
+            services::said(&operation.step_title)
         },
         percent: operation.percent.min(100),
     });
@@ -241,7 +241,7 @@ fn card(instance: &InstanceView, work: Option<OperationView>, now: Timestamp) ->
         state,
         state_class,
         state_text,
-        reason: instance.reason.clone(),
+        reason: instance.reason.as_deref().map(services::said),
         last_stop: None,
         provider,
         created: moment(instance.created_at, now),

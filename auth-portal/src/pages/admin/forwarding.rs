@@ -17,7 +17,7 @@ use crate::error::PageError;
 use crate::form::AdminForm;
 use crate::moment::{Moment, moment, soon};
 use crate::session::Session;
-use crate::text::{fill, texts};
+use crate::text::{fill, services, texts};
 use crate::view::{PageResult, Shell, page};
 
 #[derive(Template)]
@@ -106,7 +106,7 @@ fn row(target: AuditTargetView, now: Timestamp) -> TargetRow {
     let has_failed = target.last_failed_at > target.last_delivered_at;
     let failed = target.last_failed_at.filter(|_| has_failed).map(|at| FailedTry {
         at: moment(at, now),
-        reason: target.last_error.unwrap_or_default(),
+        reason: services::said(target.last_error.as_deref().unwrap_or_default()),
         again: target.next_try_at.map(|at| soon(at, now)),
     });
     TargetRow {

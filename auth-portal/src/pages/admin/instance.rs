@@ -19,7 +19,7 @@ use crate::moment::{Moment, moment};
 use crate::pages::account::describe;
 use crate::pages::provider::provider_title;
 use crate::session::Session;
-use crate::text::{fill, texts};
+use crate::text::{fill, services, texts};
 use crate::upstream::operation;
 use crate::view::{FormFaults, PageResult, Shell, page};
 
@@ -177,7 +177,7 @@ async fn render(
         word,
         class,
         state_text,
-        reason: view.reason.clone(),
+        reason: view.reason.as_deref().map(services::said),
         facts: facts(&view),
         created: moment(view.created_at, now),
         last_used: view.last_activity_at.map(|at| moment(at, now)),

@@ -28,7 +28,7 @@ use http::request::Parts;
 use crate::app::Portal;
 use crate::error::PageError;
 use crate::session::{MaybeSession, Session, come_back};
-use crate::text::{fill, texts};
+use crate::text::{fill, services, texts};
 
 /// What is said over a page.
 pub(super) struct Message {
@@ -96,8 +96,8 @@ fn refusal(error: ApiError) -> Result<(StatusCode, Message), PageError> {
             (StatusCode::CONFLICT, t.busy.to_owned())
         }
         Some(problem) if problem.kind != codes::TOKEN_MISMATCH && problem.kind != codes::INTERNAL => {
-            let said = problem.detail.as_deref().unwrap_or(&problem.title);
-            (problem.status_code(), fill(t.refused, &[("reason", said)]))
+            let said = services::problem(problem);
+            (problem.status_code(), fill(t.refused, &[("reason", &said)]))
         }
         _ => return Err(PageError::deploy(error)),
     };

@@ -20,7 +20,7 @@ use crate::ledger::Meter;
 use crate::moment::{Moment, moment};
 use crate::pages::account::describe;
 use crate::session::Session;
-use crate::text::{fill, texts};
+use crate::text::{fill, services, texts};
 use crate::view::{PageResult, Shell, page};
 
 /// Instances on a page.
@@ -218,7 +218,12 @@ fn checks(health: &HealthView) -> Vec<CheckRow> {
             "warning" => (t.check_warning, "warn"),
             _ => (t.check_failing, "bad"),
         };
-        CheckRow { name, word, class, reason: check.reason.clone().unwrap_or(t.check_none.to_owned()) }
+        CheckRow {
+            name,
+            word,
+            class,
+            reason: check.reason.as_deref().map_or_else(|| t.check_none.to_owned(), services::said),
+        }
     };
     health.checks.iter().map(row).collect()
 }
@@ -241,9 +246,9 @@ pub(super) fn work_row(active: &ActiveOperation, now: Timestamp) -> WorkRow {
         instance: operation.instance_id.map(|id| id.to_string()).unwrap_or_default(),
         id: operation.operation_id.to_string(),
         kind: kind(operation.kind),
-        step: operation.step_title.clone(),
+        step: services::said(&operation.step_title),
         percent: operation.percent.min(100),
-        waits_for: operation.error.clone(),
+        waits_for: operation.error.as_deref().map(services::said),
         queue: operation.queue_position,
         deadline: clock_time(operation.deadline, now),
         deadline_iso: operation.deadline.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -283,7 +288,7 @@ fn instance_row(instance: &InstanceView, now: Timestamp) -> InstanceRow {
         owner: instance.owner_username.to_string(),
         word,
         class,
-        reason: instance.reason.clone().unwrap_or_default(),
+        reason: services::said(instance.reason.as_deref().unwrap_or_default()),
         last_used: instance.last_activity_at.map(|at| moment(at, now)),
     }
 }

@@ -18,7 +18,7 @@ use crate::error::{PageError, redirect};
 use crate::form::AdminForm;
 use crate::moment::{Moment, moment};
 use crate::session::Session;
-use crate::text::{fill, texts};
+use crate::text::{fill, services, texts};
 use crate::view::{FormFaults, PageResult, Shell, page};
 
 /// More failures than there are instances on a machine are as good as no limit.
@@ -206,7 +206,7 @@ fn row(portal: &Portal, rollout: &RolloutView) -> Row {
         word,
         class,
         progress,
-        reason: rollout.reason.clone().unwrap_or_default(),
+        reason: services::said(rollout.reason.as_deref().unwrap_or_default()),
         runs: rollout.state == RolloutState::Running,
     }
 }
@@ -228,6 +228,6 @@ fn member(member: MemberView) -> MemberRow {
         ring: member.ring.saturating_add(1),
         word,
         class,
-        reason: member.reason.unwrap_or_default(),
+        reason: member.reason.map(|reason| services::said(&reason)).unwrap_or_default(),
     }
 }

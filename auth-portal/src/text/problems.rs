@@ -1,0 +1,41 @@
+//! The codes of problems, each in a sentence: for a refusal whose own words are not known in the language.
+
+use control_api::codes;
+
+/// By code; a test demands every one.
+pub(super) const BY_CODE: &[(&str, &str)] = &[
+    (codes::INVALID_INPUT, "填写的内容不符合要求，或与当前状态不符。"),
+    (codes::SLUG_TAKEN, "该名称已被占用。"),
+    (codes::USERNAME_TAKEN, "该用户名已被占用。"),
+    (codes::EMAIL_TAKEN, "该电子邮箱已被使用。"),
+    (codes::WEAK_PASSWORD, "密码不符合要求。"),
+    (codes::REGISTRATION_CLOSED, "目前不开放注册，或需要邀请码。"),
+    (codes::APPROVAL_PENDING, "账户正在等待管理员审核。"),
+    (codes::BAD_CREDENTIALS, "用户名或密码错误。"),
+    (codes::SESSION_ENDED, "登录已失效，请重新登录。"),
+    (codes::TOO_MANY_TRIES, "尝试次数过多，请稍候再试。"),
+    (codes::TOKEN_MISMATCH, "服务之间的令牌不一致，需要运维人员处理。"),
+    (codes::NOT_YOURS, "你无权这样做。"),
+    (codes::NOT_FOUND, "找不到该内容。"),
+    (codes::CODE_INVALID, "该代码或令牌不存在、已使用或已过期。"),
+    (codes::CLIENT_INVALID, "该应用无法证明自己的身份。"),
+    (codes::OPERATION_IN_PROGRESS, "另一项操作正在进行。"),
+    (codes::NOT_READY, "实例没有准备好，已恢复原来的状态。"),
+    (codes::DOCKER_UNREACHABLE, "暂时连不上 Docker，恢复后操作会继续。"),
+    (codes::IMAGE_MISSING, "本机上没有实例的镜像。"),
+    (codes::NOT_ISOLATED, "实例隔离未通过验证，因此不新建实例。"),
+    (codes::DISK_FULL, "磁盘空间不足。"),
+    (codes::ADDRESSES_EXHAUSTED, "实例子网中没有空闲地址。"),
+    (codes::BUSY, "服务正忙，请稍候再试。"),
+    (codes::TOO_MANY_KEYS, "API 密钥的数量已达上限。"),
+    (codes::KEY_INVALID, "该 API 密钥不存在、已吊销或已过期。"),
+    (codes::KEY_SCOPE, "该 API 密钥没有这项权限。"),
+    (codes::SETUP_CLOSED, "初始设置已关闭。"),
+    (codes::CHANGED_MEANWHILE, "其间已有人做了更改，请查看后再试。"),
+    (codes::ACCOUNT_SUSPENDED, "该账户已被停用，请联系管理员。"),
+    (codes::LAST_ADMIN, "这是最后一个管理员账户，必须保留一个。"),
+    (codes::OWN_ACCOUNT, "不能这样操作自己的账户。"),
+    (codes::VERIFICATION_PENDING, "注册申请已保存，请先使用邮件中的链接。"),
+    (codes::MAIL_OFF, "此处不发送邮件。"),
+    (codes::INTERNAL, "服务内部出了问题，日志中有详细信息。"),
+];
