@@ -36,6 +36,19 @@ find_missing_browser() {
     MISSING_PACKAGES+=(fonts-dejavu-core)
     MISSING_WORDS+=("a font (Debian package fonts-dejavu-core)")
   fi
+  if [[ -z $(find /usr/share/fonts -iname '*cjk*' -print -quit -o -iname '*wqy*' -print -quit 2>/dev/null) ]]; then
+    MISSING_PACKAGES+=(fonts-wqy-microhei)
+    MISSING_WORDS+=("a Chinese font (Debian package fonts-wqy-microhei)")
+  fi
+}
+
+# The accessibility check takes axe-core from a package of PyPI.
+find_missing_pip() {
+  want_command python3 python3
+  if ! python3 -m pip --version >/dev/null 2>&1; then
+    MISSING_PACKAGES+=(python3-pip)
+    MISSING_WORDS+=("pip (Debian package python3-pip)")
+  fi
 }
 
 # The servers of ops/ for the end-to-end tests, and what makes their certificates.
@@ -136,7 +149,7 @@ step "Checking what this machine has"
   die "the end-to-end tests make networks and firewall rules: run this with sudo, or give --quick"
 # deploy-control's own tests talk to a Docker Engine too.
 needs=(find_missing_runtime find_missing_build find_missing_checks)
-[[ -n $QUICK ]] || needs+=(find_missing_browser)
+[[ -n $QUICK ]] || needs+=(find_missing_browser find_missing_pip)
 meet_prerequisites "${needs[@]}"
 [[ -n $QUICK ]] || meet_servers
 start_docker
@@ -149,7 +162,8 @@ tests "unit and service tests" cargo_here test --locked --workspace --exclude e2
 if [[ -z $QUICK ]]; then
   # The end-to-end tests make images of a tag of their own from these, and remove them.
   check "release binaries" "$CHECKOUT/scripts/build-images.sh" --binaries
-  tests "end-to-end tests" cargo_here test --locked -p e2e -- --test-threads=1
+  tests "end-to-end tests" cargo_here test --locked -p e2e --test e2e -- --test-threads=1
+  tests "passkeys, and every page in a browser" cargo_here test --locked -p e2e --test passkeys --test pages
 fi
 
 step "Summary (after $((SECONDS - STARTED)) s)"

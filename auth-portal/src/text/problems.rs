@@ -37,5 +37,10 @@ pub(super) const BY_CODE: &[(&str, &str)] = &[
     (codes::OWN_ACCOUNT, "不能这样操作自己的账户。"),
     (codes::VERIFICATION_PENDING, "注册申请已保存，请先使用邮件中的链接。"),
     (codes::MAIL_OFF, "此处不发送邮件。"),
+    (codes::SECOND_FACTOR_WRONG, "动态密码或恢复码错误、已使用或已过期。"),
+    (codes::LOGIN_ENDED, "登录等待过久或尝试次数过多，请重新输入密码。"),
+    (codes::SECOND_FACTOR_NEEDED, "管理员必须设置第二重验证。"),
+    (codes::SECOND_FACTOR_ON, "动态密码已经设置。"),
+    (codes::TOO_MANY_PASSKEYS, "通行密钥的数量已达上限。"),
     (codes::INTERNAL, "服务内部出了问题，日志中有详细信息。"),
 ];

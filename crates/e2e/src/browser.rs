@@ -3,11 +3,14 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
+use http::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
+use url::Url;
 
 use crate::wait::until;
 use crate::{Failure, Outcome};
@@ -135,12 +138,33 @@ impl Browser {
     }
 
     /// Runs JavaScript in the page and answers its value.
-    pub async fn script(&self, script: &str) -> Outcome<serde_json::Value> {
+    pub async fn script(&self, script: &str) -> Outcome<Value> {
         Ok(self.client.execute(script, Vec::new()).await?)
+    }
+
+    /// Sends a command of the Chrome `DevTools` Protocol and answers its result.
+    pub async fn devtools(&self, command: &str, parameters: &Value) -> Outcome<Value> {
+        let body = json!({ "cmd": command, "params": parameters });
+        Ok(self.client.issue_cmd(DevTools(body.to_string())).await?)
     }
 
     /// Ends the session.
     pub async fn close(self) -> Outcome {
         Ok(self.client.close().await?)
+    }
+}
+
+/// chromedriver's own command
+/// (<https://chromium.googlesource.com/chromium/src/+/main/chrome/test/chromedriver/server/http_handler.cc>).
+#[derive(Debug)]
+struct DevTools(String);
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, url::ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.0.clone()))
     }
 }

@@ -101,40 +101,10 @@ async fn begin(
     State(fakes): State<Fakes>,
     Json(body): Json<RolloutRequest>,
 ) -> Answer<(StatusCode, Json<RolloutView>)> {
-    let mut world = fakes.world();
-    if world.machine.rollouts.iter().any(|rollout| !rollout.state.is_final()) {
+    if fakes.world().machine.rollouts.iter().any(|rollout| !rollout.state.is_final()) {
         return Err(problem(409, codes::OPERATION_IN_PROGRESS, "Another rollout is at work."));
     }
-    let member = |(ring, instance): (u32, &control_api::deploy::InstanceView)| MemberView {
-        instance_id: instance.instance_id,
-        slug: instance.slug.clone(),
-        ring,
-        state: MemberState::Waiting,
-        operation_id: None,
-        reason: None,
-    };
-    let members: Vec<_> = (0..).zip(world.instances.values()).map(member).collect();
-    let total = u32::try_from(members.len()).unwrap_or(u32::MAX);
-    let rollout = RolloutView {
-        rollout_id: RolloutId::generate(),
-        image: body.image.unwrap_or_else(|| "sha256:newest".to_owned()),
-        failure_limit: body.failure_limit.unwrap_or(0),
-        state: RolloutState::Running,
-        cancelling: false,
-        reason: None,
-        ring: Some(0),
-        total,
-        waiting: total,
-        at_work: 0,
-        done: 0,
-        failed: 0,
-        skipped: 0,
-        created_at: at("2026-11-21T11:55:00Z"),
-        finished_at: None,
-        members: Some(members),
-    };
-    world.machine.rollouts.insert(0, rollout.clone());
-    Ok((StatusCode::ACCEPTED, Json(rollout)))
+    Ok((StatusCode::ACCEPTED, Json(fakes.rollout(body))))
 }
 
 async fn one(State(fakes): State<Fakes>, Path(id): Path<RolloutId>) -> Answer<Json<RolloutView>> {
@@ -152,6 +122,41 @@ async fn cancel(State(fakes): State<Fakes>, Path(id): Path<RolloutId>) -> Answer
 }
 
 impl Fakes {
+    /// A rollout to every instance.
+    pub(crate) fn rollout(&self, body: RolloutRequest) -> RolloutView {
+        let mut world = self.world();
+        let member = |(ring, instance): (u32, &control_api::deploy::InstanceView)| MemberView {
+            instance_id: instance.instance_id,
+            slug: instance.slug.clone(),
+            ring,
+            state: MemberState::Waiting,
+            operation_id: None,
+            reason: None,
+        };
+        let members: Vec<_> = (0..).zip(world.instances.values()).map(member).collect();
+        let total = u32::try_from(members.len()).unwrap_or(u32::MAX);
+        let rollout = RolloutView {
+            rollout_id: RolloutId::generate(),
+            image: body.image.unwrap_or_else(|| "sha256:newest".to_owned()),
+            failure_limit: body.failure_limit.unwrap_or(0),
+            state: RolloutState::Running,
+            cancelling: false,
+            reason: None,
+            ring: Some(0),
+            total,
+            waiting: total,
+            at_work: 0,
+            done: 0,
+            failed: 0,
+            skipped: 0,
+            created_at: at("2026-11-21T11:55:00Z"),
+            finished_at: None,
+            members: Some(members),
+        };
+        world.machine.rollouts.insert(0, rollout.clone());
+        rollout
+    }
+
     /// How one instance of the newest rollout comes out.
     pub(crate) fn member(&self, id: InstanceId, state: MemberState, reason: &str) {
         let mut world = self.world();

@@ -1,25 +1,42 @@
-//! `cargo run -p auth-portal --example preview`: the portal with made-up neighbours, for work on its looks.
-//! Each scene is a session; sign in by setting the cookie that is printed, at <http://localhost:3081>.
+//! What can be looked at in the portal with made-up neighbours: people in every situation, each with a session whose
+//! secret is `scene-NAME-0000`. The preview and the accessibility check share it.
 
-#![expect(clippy::print_stdout, reason = "it talks to a developer")]
-#![expect(clippy::expect_used, reason = "a preview may fail loudly")]
-
-#[allow(dead_code, reason = "shared with the tests, which use all of it")]
-#[path = "../tests/api/fakes.rs"]
-mod fakes;
-
-use std::time::Duration;
-
-use auth_portal::{App, Config, Listeners};
 use control_api::api_keys::{ApiKeyScope, ApiKeyState};
 use control_api::authz::{OrderState, ProvisioningView};
 use control_api::deploy::{CheckView, EventView, InstanceState, OperationState, ProviderSummary};
 use control_api::invites::InviteState;
 use control_api::people::Standing;
-use fakes::{AUTHZ_TOKEN, DEPLOY_TOKEN, Fakes, NOW, accepted, at};
-use service_kit::clock::Clock;
-use service_kit::env::EnvReader;
-use service_kit::lifecycle::Lifecycle;
+use control_api::rollout::{MemberState, RolloutRequest};
+
+use crate::fakes::{Fakes, NOW, accepted, at};
+
+/// Sets every scene.
+pub(crate) fn set(fakes: &Fakes) {
+    states(fakes);
+    orders(fakes);
+    administration(fakes);
+    keys(fakes);
+    sessions(fakes);
+    rollout(fakes);
+    // Somebody with a second factor, and few recovery codes left.
+    let guarded = fakes.person("guarded", "scene-guarded-0000");
+    fakes.guard(&guarded, 2);
+    fakes.passkey(&guarded, "the key on the ring");
+}
+
+/// A rollout that has come to a halt half way.
+fn rollout(fakes: &Fakes) {
+    let rollout = fakes.rollout(RolloutRequest { image: None, failure_limit: Some(1) });
+    let members = rollout.members.unwrap_or_default();
+    let ends = [
+        (MemberState::Done, "it runs the image already"),
+        (MemberState::Failed, "the app did not answer GET /api/health within 60 s"),
+        (MemberState::Skipped, "it is deleted"),
+    ];
+    for (member, (state, reason)) in members.iter().zip(ends) {
+        fakes.member(member.instance_id, state, reason);
+    }
+}
 
 /// A session for each state of an instance, all with names of their own.
 fn states(fakes: &Fakes) {
@@ -32,11 +49,9 @@ fn states(fakes: &Fakes) {
         let model = Some("claude-sonnet".to_owned());
         instance.provider = Some(ProviderSummary { kind: "anthropic".to_owned(), model, base_url: None });
         instance.reason = match state {
-            InstanceState::Failed => {
-                Some("The app did not answer within 60 seconds (exit code 1).".to_owned())
-            }
-            InstanceState::Stopped => Some("You stopped it yesterday.".to_owned()),
-            InstanceState::Unknown => Some("Docker cannot be reached.".to_owned()),
+            InstanceState::Failed => Some("the app did not answer GET /api/health within 60 s".to_owned()),
+            InstanceState::Stopped => Some("stopped on request".to_owned()),
+            InstanceState::Unknown => Some("Docker cannot be reached".to_owned()),
             _ => None,
         };
     }
@@ -58,8 +73,7 @@ fn orders(fakes: &Fakes) {
             fakes.change(operation, |view| {
                 view.state = OperationState::Queued;
                 view.queue_position = Some(3);
-                view.error =
-                    Some("Docker cannot be reached. The work goes on as soon as it answers.".to_owned());
+                view.error = Some("Docker is stopping or starting: no answer".to_owned());
             });
         }
     }
@@ -71,9 +85,12 @@ fn orders(fakes: &Fakes) {
         operation_id: None,
         reason: Some(reason.to_owned()),
     };
-    fakes.order("scene-refused-0000", order(OrderState::Refused, "The name “refused” is taken."));
+    fakes.order(
+        "scene-refused-0000",
+        order(OrderState::Refused, "The name is taken. The slug refused is taken."),
+    );
     fakes.person("waiting", "scene-waiting-0000");
-    let reason = "deploy-control cannot be reached; the order is sent again every few seconds.";
+    let reason = "The service that makes instances cannot be reached; it is tried again.";
     fakes.order("scene-waiting-0000", order(OrderState::Queued, reason));
 }
 
@@ -165,51 +182,6 @@ fn administration(fakes: &Fakes) {
         "an instance can reach the host at the gateway (10.89.0.1:22); run scripts/firewall.sh as root";
     let check = CheckView { state: "failing".to_owned(), reason: Some(reason.to_owned()) };
     world.health.checks.insert("isolation".to_owned(), check);
-    let check = CheckView { state: "warning".to_owned(), reason: Some("84 % are in use".to_owned()) };
+    let check = CheckView { state: "warning".to_owned(), reason: Some("only 8 GiB are free".to_owned()) };
     world.health.checks.insert("disk".to_owned(), check);
-}
-
-#[tokio::main]
-async fn main() {
-    let fakes = Fakes::default();
-    states(&fakes);
-    orders(&fakes);
-    administration(&fakes);
-    keys(&fakes);
-    sessions(&fakes);
-    // Any mode of registration can be looked at.
-    if let Ok(mode) = std::env::var("BEAVER_REGISTRATION") {
-        fakes.world().settings.registration = mode.parse().expect("open, invite, approval or closed");
-    }
-    let (authz, deploy) = fakes.start().await;
-    let (authz, deploy) = (authz.to_string(), deploy.to_string());
-    // PORTAL_LISTEN, PORTAL_ADMIN_LISTEN and PORTAL_PUBLIC_URL move it where 3081 is taken.
-    let own = std::env::vars().filter(|(name, _)| name.starts_with("PORTAL_"));
-    let made_up = [
-        ("BEAVER_AUTHZ_URL", authz.as_str()),
-        ("BEAVER_DEPLOY_URL", deploy.as_str()),
-        ("AUTHZ_INTERNAL_TOKEN", AUTHZ_TOKEN),
-        ("DEPLOY_API_TOKEN", DEPLOY_TOKEN),
-    ];
-    let made_up = made_up.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let config = Config::from_env(&mut EnvReader::from_pairs(own.chain(made_up)));
-    let config = config.expect("a configuration");
-    let public = config.public.as_str().to_owned();
-    let listeners = Listeners::bind(&config).await.expect("free ports");
-    let lifecycle = Lifecycle::new();
-    App::start(config, listeners, Clock::manual(at(NOW)), &lifecycle).expect("a portal");
-    println!("{public}, with a cookie beaver_sid of:");
-    for secret in fakes.world().sessions.keys() {
-        println!("  {secret}");
-    }
-    println!("{public}/login takes the name of a scene and \"password of <name>\".");
-    let switch = |name: &str| std::env::temp_dir().join(name);
-    let (no_authz, no_deploy) = (switch("preview-authz-down"), switch("preview-deploy-down"));
-    println!("A neighbour is down while {} or {} exists.", no_authz.display(), no_deploy.display());
-    loop {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let mut world = fakes.world();
-        world.authz_down = no_authz.exists();
-        world.deploy_down = no_deploy.exists();
-    }
 }
