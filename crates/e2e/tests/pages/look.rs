@@ -41,8 +41,10 @@ const RUN: &str = r"
 
 /// Sends a form past its own demands. The mark tells the old page from the new one.
 const SEND: &str = r"
-    const form = [...document.forms].find((form) => form.getAttribute('action').endsWith(arguments[0]));
-    for (const [name, value] of arguments[1]) form.elements[name].value = value;
+    const [action, fields] = arguments;
+    const form = [...document.forms].find((form) =>
+        form.getAttribute('action').endsWith(action) && fields.every(([name]) => form.elements[name]));
+    for (const [name, value] of fields) form.elements[name].value = value;
     window.leaving = true;
     HTMLFormElement.prototype.submit.call(form);
 ";
