@@ -27,7 +27,7 @@ use crate::frame::{self, LastFrame};
 use crate::headers::{self, SecurityHeaders};
 use crate::pages::{
     account, admin, authorize, confirm, forgot, landing, login, oauth, provider, provisioning, register,
-    second_login, setup,
+    second_login, setup, upstream,
 };
 use crate::session::Cookies;
 use crate::{assets, health, language, pages};
@@ -151,6 +151,7 @@ fn routes(portal: Portal, health: &Health) -> Router {
         .route("/assets/{name}", get(assets::serve))
         .merge(account::routes())
         .merge(oauth::routes())
+        .merge(upstream::routes())
         .merge(admin::routes(&portal))
         .method_not_allowed_fallback(async || PageError::MethodNotAllowed)
         .fallback(async || PageError::NotFound)

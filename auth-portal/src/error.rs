@@ -5,6 +5,7 @@ use askama::Template;
 use axum::response::{IntoResponse, Response};
 use control_api::client::ApiError;
 use control_api::codes;
+use control_api::upstream::UpstreamRefusal;
 use http::{HeaderValue, StatusCode, header};
 
 use crate::next_path::NextPath;
@@ -47,6 +48,12 @@ pub(crate) enum PageError {
     AppRefused(String),
     #[error("{slug} does not belong to {user}")]
     NotYours { slug: String, user: String },
+    #[error("the other issuer signed nobody in: {reason:?}")]
+    UpstreamRefused {
+        reason: UpstreamRefusal,
+        /// What exactly, for the page.
+        detail: Option<String>,
+    },
     #[error("sign-in is needed")]
     SignIn(Option<NextPath>),
     #[error("an administrator lacks a second factor")]
@@ -102,6 +109,12 @@ impl PageError {
             Self::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BadLink | Self::AppRefused(_) => StatusCode::BAD_REQUEST,
             Self::Csrf { .. } | Self::NotYours { .. } => StatusCode::FORBIDDEN,
+            Self::UpstreamRefused { reason, .. } => match reason {
+                UpstreamRefusal::Expired | UpstreamRefusal::Faulty => StatusCode::BAD_REQUEST,
+                UpstreamRefusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+                UpstreamRefusal::Taken => StatusCode::CONFLICT,
+                _ => StatusCode::FORBIDDEN,
+            },
             Self::SignIn(_) | Self::SecondFactorNeeded => StatusCode::SEE_OTHER,
             Self::Unavailable { .. } | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -132,6 +145,7 @@ impl PageError {
             Self::Unavailable { neighbour: Neighbour::Deploy, .. } => {
                 (t.unavailable, t.unavailable_deploy.to_owned())
             }
+            Self::UpstreamRefused { reason, .. } => (texts().upstream.refused, refusal(*reason).to_owned()),
             Self::Busy => (t.busy, t.busy_text.to_owned()),
             Self::SignIn(_) | Self::SecondFactorNeeded | Self::Internal(_) => {
                 (t.internal, t.internal_text.to_owned())
@@ -145,10 +159,31 @@ impl PageError {
         match self {
             Self::Csrf { again } => (again, t.csrf_again),
             Self::NotYours { .. } | Self::NoSuchInstance(_) => ("/account", t.to_own),
+            Self::UpstreamRefused {
+                reason: UpstreamRefusal::Taken | UpstreamRefusal::SessionEnded, ..
+            } => ("/account/security", texts().tabs.security),
+            Self::UpstreamRefused { .. } => ("/login", texts().common.sign_in),
             // An empty link is the page itself.
             Self::Unavailable { .. } | Self::Busy => ("", t.reload),
             _ => ("/", t.to_start),
         }
+    }
+}
+
+/// Why the other issuer signed nobody in, for people.
+fn refusal(reason: UpstreamRefusal) -> &'static str {
+    let t = &texts().upstream;
+    match reason {
+        UpstreamRefusal::OtherBrowser => t.other_browser,
+        UpstreamRefusal::Expired => t.expired,
+        UpstreamRefusal::Denied => t.denied,
+        UpstreamRefusal::Faulty => t.faulty,
+        UpstreamRefusal::Unavailable => t.away,
+        UpstreamRefusal::Taken => t.taken,
+        UpstreamRefusal::SessionEnded => t.session_ended,
+        UpstreamRefusal::RegistrationClosed => t.closed,
+        UpstreamRefusal::ApprovalPending => t.pending,
+        UpstreamRefusal::Suspended => t.suspended,
     }
 }
 
@@ -185,6 +220,7 @@ impl IntoResponse for PageError {
         let reason = match &self {
             Self::Unavailable { shown, .. } => shown.as_deref(),
             Self::AppRefused(why) => Some(why.as_str()),
+            Self::UpstreamRefused { detail, .. } => detail.as_deref(),
             _ => None,
         };
         let (title, text) = self.words();

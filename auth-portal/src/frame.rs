@@ -1,5 +1,5 @@
-//! What stands on every page beside its own: the administrators' banner, and whether the first administrator is still
-//! to be made. authz-service is asked at every page, so that a change shows at once; where it does not answer in
+//! What stands on every page beside its own: the administrators' banner, whether the first administrator is still to be
+//! made, and what people know the issuer by at which they may sign in, too. authz-service is asked at every page, so that a change shows at once; where it does not answer in
 //! time, what it said last stands, and no page fails for it.
 
 use std::sync::{Mutex, PoisonError};
@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use control_api::authz::PortalSettings;
 
 use crate::app::Portal;
 
@@ -20,6 +21,8 @@ pub(crate) struct Frame {
     /// Plain text; empty for none.
     pub(crate) banner: String,
     pub(crate) setup_open: bool,
+    /// Absent where there is no other issuer.
+    pub(crate) upstream: Option<String>,
 }
 
 /// What authz-service said last.
@@ -40,7 +43,8 @@ impl Frame {
         let said = tokio::time::timeout(PATIENCE, portal.authz.settings()).await;
         let mut last = portal.frame.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ok(Ok(settings)) = said {
-            *last = Self { banner: settings.banner, setup_open: settings.setup_open };
+            let PortalSettings { banner, setup_open, upstream, .. } = settings;
+            *last = Self { banner, setup_open, upstream };
         }
         last.clone()
     }

@@ -19,6 +19,9 @@ use crate::view::Shell;
 /// Seconds for which a browser keeps the choice of a language: a year.
 const LANGUAGE_KEPT: u32 = 31_536_000;
 
+/// 256 bits in base64url.
+const TOKEN_LEN: usize = 43;
+
 /// Names and attributes of the portal's cookies. Over https they are `Secure` and carry the `__Host-`
 /// prefix (RFC 6265bis, section 4.1.3), so that no other host of the domain can set them.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +108,21 @@ impl Cookies {
     /// `Set-Cookie` that keeps the choice of a language.
     pub(crate) fn set_language(self, language: Language) -> Result<HeaderValue, PageError> {
         self.set("beaver_lang", language.tag(), &format!("; Max-Age={LANGUAGE_KEPT}"))
+    }
+
+    /// What a sign-in at another issuer is bound to.
+    pub(crate) fn upstream(self, headers: &HeaderMap) -> Option<WireSecret> {
+        self.get(headers, "beaver_upstream").filter(|value| value.len() == TOKEN_LEN).map(WireSecret::new)
+    }
+
+    /// `Set-Cookie` for as long as such a sign-in and the choice of a name may take.
+    pub(crate) fn set_upstream(self, secret: &WireSecret) -> Result<HeaderValue, PageError> {
+        self.set("beaver_upstream", secret.expose(), "; Max-Age=1800")
+    }
+
+    /// `Set-Cookie` that forgets it.
+    pub(crate) fn clear_upstream(self) -> Result<HeaderValue, PageError> {
+        self.set("beaver_upstream", "", "; Max-Age=0")
     }
 
     /// What a visitor's forms are bound to.
@@ -211,7 +229,7 @@ pub(crate) fn page_of_form(path: &str) -> &'static str {
     let mut parts = path.trim_start_matches('/').split('/');
     match parts.next() {
         Some("account") => match parts.next() {
-            Some("sessions" | "password" | "security" | "email") => "/account/security",
+            Some("sessions" | "password" | "security" | "email" | "upstream") => "/account/security",
             Some("second-factor") => "/account/second-factor",
             Some("delete") => "/account/delete",
             Some("instance") => "/account/instance",
@@ -229,8 +247,11 @@ pub(crate) fn page_of_form(path: &str) -> &'static str {
         Some("provisioning") => "/provisioning",
         Some("register") => "/register",
         Some("setup") => "/setup",
-        Some("login") if parts.next() == Some("second") => "/login/second",
-        Some("login") => "/login",
+        Some("login") => match (parts.next(), parts.next()) {
+            (Some("second"), _) => "/login/second",
+            (Some("upstream"), Some("name")) => "/login/upstream/name",
+            _ => "/login",
+        },
         // A link's own page cannot be named without its token.
         Some("forgot" | "reset") => "/forgot",
         _ => "/",

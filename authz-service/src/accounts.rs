@@ -78,6 +78,7 @@ impl Authz {
             invite_hash: user.invite_hash,
             post,
             language: request.language,
+            identity: None,
         };
         let entry = audit::entry(now, &user_id, "register", &username, request.client_addr);
         created(&self.store.create_account(&account, alongside, &entry).await?)?;
@@ -99,26 +100,35 @@ impl Authz {
         let username = parse_username(&request.username, &mut faults);
         let email = parse_email(&request.email, &mut faults);
         self.check_password(&request.password, &request.username, &request.email, &mut faults);
-        let mut invite_hash = None;
-        if mode == RegistrationMode::Invite {
-            match request.invite.as_ref().map(|code| code.expose().trim()).filter(|code| !code.is_empty()) {
-                None => faults.add("invite", "is needed to register here; ask the operator for one"),
-                Some(code) => {
-                    let hash = sha256(code.as_bytes());
-                    if self.store.is_invite_open(&hash, self.now()).await? {
-                        invite_hash = Some(hash);
-                    } else {
-                        faults.add("invite", INVITE_BAD);
-                    }
-                }
-            }
-        }
+        let invite_hash = self.open_invite(request.invite.as_ref(), mode, &mut faults).await?;
         match (username, email) {
             (Some(username), Some(email)) if faults.is_empty() => {
                 Ok(NewUser { username, email, invite_hash })
             }
             _ => Err(Error::Fields(faults)),
         }
+    }
+
+    /// The hash of an invite that can be used now, where registration asks for one.
+    pub(crate) async fn open_invite(
+        &self,
+        invite: Option<&WireSecret>,
+        mode: RegistrationMode,
+        faults: &mut Faults,
+    ) -> Result<Option<[u8; 32]>, Error> {
+        if mode != RegistrationMode::Invite {
+            return Ok(None);
+        }
+        let Some(code) = invite.map(|code| code.expose().trim()).filter(|code| !code.is_empty()) else {
+            faults.add("invite", "is needed to register here; ask the operator for one");
+            return Ok(None);
+        };
+        let hash = sha256(code.as_bytes());
+        if self.store.is_invite_open(&hash, self.now()).await? {
+            return Ok(Some(hash));
+        }
+        faults.add("invite", INVITE_BAD);
+        Ok(None)
     }
 
     fn check_password(&self, password: &WireSecret, username: &str, email: &str, faults: &mut Faults) {
@@ -194,8 +204,8 @@ impl Authz {
         }
         let clear_delays = vec![delays::key(login, None), delays::key(login, network.as_deref())];
         if self.store.has_second_factor(account.user_id).await? {
-            let pending = Pending { rehashed, clear_delays };
-            return self.ask_for_second_factor(&account, pending, request).await;
+            let pending = Pending { rehashed, clear_delays, bucket, remember: request.remember };
+            return self.ask_for_second_factor(&account, pending).await.map(LoginOutcome::SecondFactor);
         }
         let now = self.now();
         let origin = Origin::new(address, request.agent.as_deref(), request.remember);
@@ -264,6 +274,7 @@ pub(crate) fn too_soon(wait_ms: Option<i64>) -> Result<(), Error> {
 pub(crate) fn created(creation: &Creation) -> Result<(), Error> {
     match *creation {
         Creation::Done => Ok(()),
+        Creation::IdentityGone => Err(Error::CodeInvalid),
         Creation::InviteGone => Err(Error::Fields(Faults::one("invite", INVITE_BAD))),
         Creation::Taken { username, email } => {
             let mut faults = Faults::default();
@@ -278,13 +289,13 @@ pub(crate) fn created(creation: &Creation) -> Result<(), Error> {
     }
 }
 
-fn parse_username(text: &str, faults: &mut Faults) -> Option<Username> {
+pub(crate) fn parse_username(text: &str, faults: &mut Faults) -> Option<Username> {
     text.parse()
         .map_err(|error: control_api::names::InvalidName| faults.add("username", error.to_string()))
         .ok()
 }
 
-fn parse_email(text: &str, faults: &mut Faults) -> Option<String> {
+pub(crate) fn parse_email(text: &str, faults: &mut Faults) -> Option<String> {
     email::parse(text).map_err(|error| faults.add("email", error)).ok()
 }
 

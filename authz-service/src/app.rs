@@ -26,6 +26,7 @@ use crate::forwarding::{self, DELIVERY_TIME, Target};
 use crate::keys::Keys;
 use crate::password::hashing::Hasher;
 use crate::store::Store;
+use crate::upstream::Upstream;
 use crate::{cleanup, departures, http, keys, mail, outbox};
 
 const DATABASE_FILE: &str = "authz.db";
@@ -115,7 +116,14 @@ pub(crate) async fn open(
         Keys::load(&store, &config.data_dir, config.issuer.clone(), clock.now_ms()).await.map_err(other)?;
     let settings = store.settings().await.map_err(|e| other(e.to_string()))?;
     let last = store.last_revocation().await.map_err(|e| other(e.to_string()))?;
+    let upstream = match config.upstream.clone() {
+        Some(settings) => {
+            Some(Upstream::new(settings, http_client::build(http_client::internet().no_proxy())?))
+        }
+        None => None,
+    };
     Ok(Arc::new(Authz {
+        upstream,
         hasher: Hasher::new(config.hashing).map_err(other)?,
         keys,
         settings: watch::Sender::new(settings),

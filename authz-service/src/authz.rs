@@ -13,6 +13,7 @@ use crate::keys::Keys;
 use crate::password::hashing::Hasher;
 use crate::settings::Settings;
 use crate::store::Store;
+use crate::upstream::Upstream;
 
 /// Shared by all handlers and tasks.
 pub(crate) struct Authz {
@@ -23,6 +24,8 @@ pub(crate) struct Authz {
     pub(crate) hasher: Hasher,
     /// What administrators set; `store` has the same.
     pub(crate) settings: watch::Sender<Settings>,
+    /// Where people may sign in besides.
+    pub(crate) upstream: Option<Upstream>,
     pub(crate) health: Health,
     /// The number of the newest revocation.
     pub(crate) revoked: watch::Sender<i64>,

@@ -14,6 +14,7 @@ use url::{Host, Url};
 use crate::forwarding::settings::AuditTargetSettings;
 use crate::mail::MailConfig;
 use crate::password::hashing::HashParams;
+use crate::upstream::settings::UpstreamSettings;
 
 const TOKEN_MIN: usize = 32;
 /// NIST SP 800-63B-4, section 3.1.1.2: 15 where the password is the only factor.
@@ -80,6 +81,8 @@ pub struct Config {
     pub audit_targets: AuditTargetSettings,
     /// Whether and how mail goes out.
     pub mail: MailConfig,
+    /// Where people may sign in besides.
+    pub upstream: Option<UpstreamSettings>,
     /// Cost of a password hash.
     pub hashing: HashParams,
     /// How often it is asked whether a signing key is due; no variable sets it.
@@ -116,6 +119,7 @@ impl Config {
             login_burst: env.parse_or("BEAVER_LOGIN_BURST", 5),
             audit_days: audit_days(&mut env),
             audit_targets: AuditTargetSettings::from_env(&mut env),
+            upstream: UpstreamSettings::from_env(&mut env),
             hashing: HashParams::default(),
             key_check: KEY_CHECK,
         };

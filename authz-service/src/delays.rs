@@ -67,6 +67,7 @@ pub(crate) enum Try {
     Setup,
     /// What sends a mail.
     Mail,
+    Upstream,
 }
 
 /// The bucket of a network.
@@ -86,6 +87,7 @@ impl Bucket {
             Try::Register => "register",
             Try::Setup => "setup",
             Try::Mail => "mail",
+            Try::Upstream => "upstream",
         };
         Self { key: sha256(format!("{what}\n{}", network(address)).as_bytes()), burst }
     }

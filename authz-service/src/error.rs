@@ -82,6 +82,10 @@ pub(crate) enum Error {
     TooManyPasskeys,
     #[error("one-time passwords are set up already")]
     SecondFactorOn,
+    #[error("the sign-in is too long ago")]
+    SignInAgain,
+    #[error("the upstream cannot be used: {0}")]
+    UpstreamUnavailable(String),
     #[error("too many tries; wait {0:?}")]
     TooManyTries(Duration),
     #[error("busy")]
@@ -161,6 +165,11 @@ impl Error {
             ),
             Self::SecondFactorOn => {
                 problem(409, codes::SECOND_FACTOR_ON, "One-time passwords are set up already")
+            }
+            Self::SignInAgain => problem(403, codes::SIGN_IN_AGAIN, "The sign-in is too long ago")
+                .detail("Sign out, sign in again, and do it within 15 minutes."),
+            Self::UpstreamUnavailable(why) => {
+                problem(503, codes::UPSTREAM_UNAVAILABLE, "The other issuer cannot be used").detail(why)
             }
             Self::TooManyTries(wait) => problem(429, codes::TOO_MANY_TRIES, "Too many tries")
                 .detail(format!("Try again in {} s.", whole_seconds(wait))),

@@ -46,6 +46,7 @@ mod setup;
 mod store;
 mod tokens;
 mod typeable;
+mod upstream;
 mod verification;
 
 pub use app::{App, InstanceListener, Listeners};
@@ -53,3 +54,4 @@ pub use config::{AdminSecondFactor, Config};
 pub use forwarding::settings::AuditTargetSettings;
 pub use mail::{Delivery, MailConfig, Smtp, SmtpTls};
 pub use password::hashing::HashParams;
+pub use upstream::settings::UpstreamSettings;

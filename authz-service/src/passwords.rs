@@ -1,7 +1,8 @@
 //! A new password for somebody who is signed in. The one until now is asked for, through the same queue of
 //! hashes as at sign-in and with a delay that grows with each failure, so that a stolen session cannot be used
 //! to guess it. Afterwards every session of the account has ended but this one, and this one has a new id and a
-//! new secret: a copy of its cookie, or of a token that hung on it, is worth nothing.
+//! new secret: a copy of its cookie, or of a token that hung on it, is worth nothing. An account
+//! without a password may set its first one for some minutes after a sign-in.
 
 use control_api::sessions::{ChangePasswordAnswer, ChangePasswordRequest};
 
@@ -10,8 +11,9 @@ use crate::authz::Authz;
 use crate::delays::{self, Try};
 use crate::error::{Error, Faults};
 use crate::mail::letter::{Letter, Notice};
-use crate::password::hashing::Verdict;
+use crate::password::hashing::{NO_PASSWORD, Verdict};
 use crate::password::policy;
+use crate::sessions::is_fresh;
 use crate::store::passwords::NewPassword;
 use crate::store::sessions::StoredSession;
 use crate::{audit, sessions};
@@ -29,6 +31,9 @@ impl Authz {
         self.judge_new_password(&session, request).await?;
         let stored = self.store.password_of(session.user_id).await?.ok_or(Error::SessionEnded)?;
         let (user, address) = (session.user_id, request.client_addr);
+        if stored.hash == NO_PASSWORD && !is_fresh(&session, self.now()) {
+            return Err(Error::SignInAgain);
+        }
         // Counted apart from sign-ins, so that whoever fails here slows nobody's sign-in, and the other way round.
         let key = delays::key(&format!("password of {user}"), None);
         let bucket = self.bucket(Try::Login, address);
@@ -80,12 +85,15 @@ impl Authz {
         fault.map_or(Ok(()), |fault| Err(Error::Fields(Faults::one(NEW, fault))))
     }
 
-    /// The hash of the new password where the current one is right.
+    /// The hash of the new password where the current one is right, or there is none.
     async fn verified(
         &self,
         request: &ChangePasswordRequest,
         stored: String,
     ) -> Result<Option<String>, Error> {
+        if stored == NO_PASSWORD {
+            return self.hasher.hash(secret(&request.new_password)).await.map(Some);
+        }
         match self.hasher.verify(secret(&request.current_password), Some(stored)).await? {
             Verdict::Wrong => Ok(None),
             Verdict::Right | Verdict::RightRehashed(_) => {

@@ -24,6 +24,9 @@ pub(crate) const LONGEST_MS: i64 = 30 * DAY_MS;
 /// Use is written down at most this often: a write a request would be a disk sync a request.
 const TOUCH_EVERY_MS: i64 = 30 * 1000;
 
+/// How long a sign-in stands for a password that is not there.
+const FRESH_MS: i64 = 15 * 60 * 1000;
+
 /// How long a session lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifetime {
@@ -101,6 +104,11 @@ pub(crate) fn renew(session: &StoredSession, now: i64) -> (NewSession, Secret<St
         ..fresh
     };
     (renewed, secret)
+}
+
+/// Whether somebody showed who they are just now: enough where an account has no password that could be asked for.
+pub(crate) fn is_fresh(session: &StoredSession, now: i64) -> bool {
+    now - session.created_at < FRESH_MS
 }
 
 /// For how many seconds a browser may keep the cookie of a session that outlives it.

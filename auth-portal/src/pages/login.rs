@@ -15,7 +15,7 @@ use control_api::second_factor::LoginOutcome;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
-use super::second_login;
+use super::{second_login, upstream};
 use crate::agent;
 use crate::app::Portal;
 use crate::error::{PageError, redirect};
@@ -36,6 +36,8 @@ struct LoginPage<'a> {
     next: Option<&'a str>,
     remember: bool,
     notice: Option<&'static str>,
+    /// Leads to another issuer.
+    upstream_button: Option<String>,
 }
 
 /// What was typed and may be shown again.
@@ -114,6 +116,17 @@ pub(crate) async fn submit(
     }
 }
 
+/// The form with what stops a sign-in at another issuer over it.
+pub(crate) fn refused(
+    portal: &Portal,
+    headers: &HeaderMap,
+    status: StatusCode,
+    next: Option<NextPath>,
+    text: &str,
+) -> PageResult {
+    form(portal, headers, status, &Typed { next, ..Typed::default() }, (FormFaults::form(text), None))
+}
+
 /// What a refusal means for the form.
 fn judge(error: &ApiError) -> (StatusCode, String) {
     let t = &texts().login;
@@ -135,6 +148,7 @@ fn judge(error: &ApiError) -> (StatusCode, String) {
     (status, text.to_owned())
 }
 
+/// Sets the cookie of a new session and goes on.
 pub(super) async fn signed_in(
     portal: &Portal,
     answer: LoginAccountAnswer,
@@ -206,6 +220,7 @@ fn form(
         next: typed.next.as_ref().map(NextPath::as_str),
         remember: typed.remember,
         notice,
+        upstream_button: upstream::button(),
     };
     let mut response = page(status, &view);
     if let Some(cookie) = visitor.set_cookie {

@@ -14,3 +14,4 @@ pub(crate) mod provisioning;
 pub(crate) mod register;
 pub(crate) mod second_login;
 pub(crate) mod setup;
+pub(crate) mod upstream;

@@ -11,6 +11,7 @@ use control_api::client::ApiError;
 use control_api::codes;
 use http::{HeaderMap, StatusCode, header};
 
+use super::upstream;
 use crate::agent;
 use crate::app::Portal;
 use crate::error::{PageError, redirect};
@@ -33,6 +34,10 @@ struct RegisterPage<'a> {
     password_hint: String,
     asks_invite: bool,
     needs_approval: bool,
+    /// Leads to another issuer.
+    upstream_button: Option<String>,
+    /// For that form: there is nowhere else to go.
+    next: Option<&'a str>,
 }
 
 #[derive(Template)]
@@ -101,9 +106,10 @@ pub(crate) async fn submit(
         password_max: 128,
         setup_open: false,
         banner: String::new(),
+        upstream: None,
     };
     let settings = portal.authz.settings().await.unwrap_or(usual);
-    let (status, faults) = judge(&error, &settings, texts());
+    let (status, faults) = judge(&error, settings.registration, texts());
     if settings.registration == RegistrationMode::Closed {
         return Ok(closed(StatusCode::FORBIDDEN));
     }
@@ -111,7 +117,7 @@ pub(crate) async fn submit(
 }
 
 /// What a refusal means for the form.
-fn judge(error: &ApiError, settings: &PortalSettings, t: &Texts) -> (StatusCode, FormFaults) {
+pub(crate) fn judge(error: &ApiError, registration: RegistrationMode, t: &Texts) -> (StatusCode, FormFaults) {
     let Some(problem) = error.problem().filter(|problem| problem.kind != codes::TOKEN_MISMATCH) else {
         tracing::warn!(%error, "an account could not be made");
         return (StatusCode::SERVICE_UNAVAILABLE, FormFaults::form(t.register.unavailable));
@@ -128,7 +134,7 @@ fn judge(error: &ApiError, settings: &PortalSettings, t: &Texts) -> (StatusCode,
                 .as_ref()
                 .map_or_else(|| t.register.weak_password.to_owned(), |_| services::problem(problem)),
         ),
-        codes::REGISTRATION_CLOSED if settings.registration == RegistrationMode::Invite => {
+        codes::REGISTRATION_CLOSED if registration == RegistrationMode::Invite => {
             FormFaults::field("invite", t.register.bad_invite)
         }
         codes::REGISTRATION_CLOSED => FormFaults::form(t.register.closed_text),
@@ -170,6 +176,8 @@ fn form(
         password_hint: fill(texts().register.password_hint, &[("min", &min)]),
         asks_invite: settings.registration == RegistrationMode::Invite,
         needs_approval: settings.registration == RegistrationMode::Approval,
+        upstream_button: upstream::button(),
+        next: None,
     };
     let mut response = page(status, &view);
     if let Some(cookie) = visitor.set_cookie {
@@ -190,7 +198,7 @@ fn sent() -> Response {
 }
 
 /// The account is stored and waits for an administrator's yes.
-fn pending() -> Response {
+pub(crate) fn pending() -> Response {
     let (title, text) = (texts().register.pending_title, texts().register.pending_text);
     page(StatusCode::ACCEPTED, &NoticePage { shell: Shell::visitor(), title, text })
 }

@@ -31,6 +31,7 @@ mod security;
 pub(crate) mod services;
 mod settings;
 mod setup;
+mod upstream;
 
 pub(crate) use account::{Account, StateTexts};
 pub(crate) use admin::{Admin, Kinds};
@@ -54,6 +55,7 @@ pub(crate) use second_factor::{SecondFactor, SecondLogin};
 pub(crate) use security::{Security, Tabs};
 pub(crate) use settings::{AdminTabs, InstanceSettingsTexts, SettingsTexts};
 pub(crate) use setup::Setup;
+pub(crate) use upstream::Upstream;
 
 /// Defines [`Texts`] and its value in each language.
 macro_rules! languages {
@@ -96,6 +98,7 @@ languages! {
     passkeys: Passkeys,
     oauth: OauthTexts,
     own_data: OwnDataTexts,
+    upstream: Upstream,
     failure: Failure,
     ledger: Ledger,
     usage: Use,

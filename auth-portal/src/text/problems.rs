@@ -13,6 +13,8 @@ pub(super) const BY_CODE: &[(&str, &str)] = &[
     (codes::APPROVAL_PENDING, "账户正在等待管理员审核。"),
     (codes::BAD_CREDENTIALS, "用户名或密码错误。"),
     (codes::SESSION_ENDED, "登录已失效，请重新登录。"),
+    (codes::SIGN_IN_AGAIN, "登录已有一段时间，请重新登录后再试。"),
+    (codes::UPSTREAM_UNAVAILABLE, "暂时无法通过其他服务登录。"),
     (codes::TOO_MANY_TRIES, "尝试次数过多，请稍候再试。"),
     (codes::TOKEN_MISMATCH, "服务之间的令牌不一致，需要运维人员处理。"),
     (codes::NOT_YOURS, "你无权这样做。"),

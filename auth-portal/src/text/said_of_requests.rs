@@ -6,6 +6,7 @@ use super::services::Phrases;
 pub(super) const FAULTS: Phrases = &[
     ("is needed to register here; ask the operator for one", "在这里注册需要邀请码，请向运维人员索取"),
     ("is needed", "不能为空"),
+    ("must be the one that is verified where you signed in", "必须是你登录所用服务已验证的邮箱"),
     ("must be filled in", "不能为空"),
     ("is too long", "太长了"),
     ("must be an e-mail address such as alice@example.com", "必须是电子邮箱地址，例如 alice@example.com"),
@@ -48,6 +49,19 @@ pub(super) const FAULTS: Phrases = &[
 /// Titles and details of problems.
 pub(super) const REFUSALS: Phrases = &[
     ("The name is taken", "该名称已被占用"),
+    ("no connection to it could be made", "无法建立连接"),
+    ("it did not answer in time", "没有及时响应"),
+    ("the connection to it broke", "连接中断"),
+    ("it answered {a} where it must answer itself", "它用 {a} 把请求转往别处"),
+    ("its answer is too large", "它的答复过大"),
+    ("its description names another issuer than the one that is configured", "它自称的签发者与设置的不同"),
+    ("the answer is another issuer's", "答复来自另一个签发者"),
+    ("the id token has expired", "ID 令牌已过期"),
+    ("the id token answers to another sign-in", "ID 令牌属于另一次登录"),
+    (
+        "the id token was not made just now; is the clock of this machine right?",
+        "ID 令牌不是刚刚签发的，请检查本机时钟",
+    ),
     ("the slug {a} is taken", "名称 {a} 已被占用"),
     ("Some fields need another value", "有些内容需要修改"),
     ("Some fields are at fault", "有些内容需要修改"),

@@ -25,6 +25,8 @@ mod fake_second_factor;
 mod fake_sessions;
 #[path = "fakes/settings.rs"]
 mod fake_settings;
+#[path = "fakes/upstream.rs"]
+mod fake_upstream;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -113,6 +115,7 @@ pub(crate) struct World {
     pub(crate) admin_settings: SettingsView,
     /// What deploy-control says of the machine.
     pub(crate) machine: fake_machine::Machine,
+    pub(crate) upstream: fake_upstream::FakeUpstream,
     pub(crate) instances: BTreeMap<InstanceId, InstanceView>,
     pub(crate) operations: BTreeMap<OperationId, watch::Sender<OperationView>>,
     /// The reason ledger of every instance, newest first.
@@ -139,6 +142,7 @@ impl Default for World {
             password_max: 128,
             setup_open: false,
             banner: String::new(),
+            upstream: None,
         };
         Self {
             settings,
@@ -155,6 +159,7 @@ impl Default for World {
             audit_targets: Vec::new(),
             admin_settings: fake_settings::unset(),
             machine: fake_machine::Machine::default(),
+            upstream: fake_upstream::FakeUpstream::default(),
             instances: BTreeMap::new(),
             operations: BTreeMap::new(),
             events: Vec::new(),
@@ -194,6 +199,7 @@ impl Fakes {
             .merge(fake_invites::routes())
             .merge(fake_people::routes())
             .merge(fake_settings::routes())
+            .merge(fake_upstream::routes())
             .merge(fake_oauth::routes())
             .route("/health/ready", get(async || "ok"))
             .layer(from_fn_with_state((self.clone(), AUTHZ_TOKEN), gate))

@@ -32,3 +32,4 @@ mod second_login;
 mod security;
 mod settings;
 mod setup;
+mod upstream;

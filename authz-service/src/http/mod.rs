@@ -14,6 +14,7 @@ mod own_data;
 mod people;
 mod portal;
 mod portal_oauth;
+mod portal_upstream;
 mod router_facing;
 mod second_factor;
 mod sessions;
@@ -52,6 +53,7 @@ fn every_route(authz: &Shared) -> Routes {
 fn portal_routes() -> Routes {
     portal::routes()
         .merge(portal_oauth::routes())
+        .merge(portal_upstream::routes())
         .merge(sessions::routes())
         .merge(api_keys::routes())
         .merge(audit::routes())

@@ -9,7 +9,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::{
     api_keys, audit, instance_facing, internal, invites, mail, oauth, own_data, people, portal, portal_oauth,
-    router_facing, second_factor, sessions, settings, setup,
+    portal_upstream, router_facing, second_factor, sessions, settings, setup,
 };
 use crate::error::Error;
 
@@ -83,6 +83,13 @@ pub(super) struct TokenOnlyForm {
         portal_oauth::check,
         portal_oauth::approve,
         portal_oauth::logout,
+        portal_upstream::start,
+        portal_upstream::link,
+        portal_upstream::callback,
+        portal_upstream::arrival,
+        portal_upstream::register,
+        portal_upstream::identity,
+        portal_upstream::unlink,
         api_keys::create,
         api_keys::list,
         api_keys::revoke,

@@ -37,6 +37,7 @@ pub(super) async fn settings(State(authz): State<Shared>) -> Result<Json<PortalS
         password_max: policy::MAX_CHARS,
         setup_open: authz.setup().await?.open,
         banner: authz.banner(),
+        upstream: authz.config.upstream.as_ref().map(|upstream| upstream.name.clone()),
     }))
 }
 

@@ -20,6 +20,10 @@ const AT_ONCE: usize = 2;
 /// Callers that may wait behind them. At about 0.1 to 0.2 s a hash the last of them waits about 3 s.
 const QUEUE: usize = 32;
 
+/// Stands where the hash of a password would, in accounts without one. Nothing matches it, and checking against it
+/// costs what any other check does.
+pub(crate) const NO_PASSWORD: &str = "!";
+
 /// Cost of one hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashParams {
@@ -84,6 +88,7 @@ impl Hasher {
         stored: Option<String>,
     ) -> Result<Verdict, Error> {
         let (argon2, params) = (self.argon2.clone(), self.params);
+        let stored = stored.filter(|stored| stored != NO_PASSWORD);
         let known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.dummy.clone());
         self.bounded(move || {
@@ -186,6 +191,7 @@ mod tests {
         assert_eq!(verify("correct horse", Some(stored.clone())).await, Verdict::Right);
         assert_eq!(verify("wrong horse", Some(stored)).await, Verdict::Wrong);
         assert_eq!(verify("correct horse", None).await, Verdict::Wrong);
+        assert_eq!(verify(NO_PASSWORD, Some(NO_PASSWORD.to_owned())).await, Verdict::Wrong);
     }
 
     #[tokio::test]

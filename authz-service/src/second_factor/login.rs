@@ -2,14 +2,14 @@
 //! the second step. Failures there are counted by account, apart from those of passwords, and starting over with
 //! the password takes none of them back.
 
-use control_api::authz::{LoginAccountAnswer, LoginAccountRequest};
+use control_api::authz::LoginAccountAnswer;
 use control_api::ids::UserId;
-use control_api::second_factor::{FinishLoginRequest, LoginOutcome, PendingLogin};
+use control_api::second_factor::{FinishLoginRequest, PendingLogin};
 use service_kit::secret::{random_token, sha256};
 
 use crate::accounts::too_soon;
 use crate::authz::Authz;
-use crate::delays::{self, Try};
+use crate::delays::{self, Bucket, Try};
 use crate::error::Error;
 use crate::sessions::{self, Origin};
 use crate::store::accounts::Account;
@@ -23,11 +23,15 @@ const LIFETIME_MS: i64 = 5 * 60 * 1000;
 /// Codes that one sign-in may try; then the password is asked for again.
 const TRIES: i64 = 5;
 
-/// A sign-in whose password was right.
+/// A sign-in whose password, or identity at another issuer, was right.
 pub(crate) struct Pending {
     pub(crate) rehashed: Option<String>,
     /// Failures of passwords that are cleared.
     pub(crate) clear_delays: Vec<[u8; 32]>,
+    /// The network's tries, of which one is given back.
+    pub(crate) bucket: Option<Bucket>,
+    /// Whether the person asked to stay signed in.
+    pub(crate) remember: bool,
 }
 
 impl Authz {
@@ -36,17 +40,16 @@ impl Authz {
         &self,
         account: &Account,
         pending: Pending,
-        request: &LoginAccountRequest,
-    ) -> Result<LoginOutcome, Error> {
+    ) -> Result<PendingLogin, Error> {
         let (token, now) = (random_token(), self.now());
         let new = NewPending {
             token_hash: sha256(token.expose().as_bytes()),
             user_id: account.user_id,
             password_version: account.password_version,
-            remember: request.remember,
+            remember: pending.remember,
             expires_at: now + LIFETIME_MS,
             rehashed: pending.rehashed,
-            bucket: self.bucket(Try::Login, request.client_addr),
+            bucket: pending.bucket,
             clear_delays: pending.clear_delays,
         };
         if !self.store.put_pending_login(new).await? {
@@ -54,7 +57,7 @@ impl Authz {
             return Err(Error::BadCredentials);
         }
         let expires_in_s = LIFETIME_MS.unsigned_abs() / 1000;
-        Ok(LoginOutcome::SecondFactor(PendingLogin { pending: token.into(), expires_in_s }))
+        Ok(PendingLogin { pending: token.into(), expires_in_s })
     }
 
     /// `POST /portal/login/second`.

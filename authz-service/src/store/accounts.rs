@@ -9,6 +9,7 @@ use sqlx::SqliteConnection;
 use super::audit::Entry;
 use super::mails::Post;
 use super::sessions::NewSession;
+use super::upstream::NewIdentity;
 use super::{Store, is_unique_violation, parsed};
 
 /// Whether an account may be used: a suspended one is not even where it was approved.
@@ -44,7 +45,7 @@ pub(super) fn role(text: &str) -> Role {
 
 /// What is written together with a new account.
 #[derive(Default)]
-pub(crate) struct Alongside {
+pub(crate) struct Alongside<'a> {
     pub(crate) session: Option<NewSession>,
     /// Put an order of an instance in the outbox.
     pub(crate) order: bool,
@@ -54,6 +55,8 @@ pub(crate) struct Alongside {
     pub(crate) post: Post,
     /// What the account's mails are written in.
     pub(crate) language: Language,
+    /// Who the account is for, where the upstream knows the person.
+    pub(crate) identity: Option<NewIdentity<'a>>,
 }
 
 /// What came of it.
@@ -66,6 +69,8 @@ pub(crate) enum Creation {
     },
     /// The invite was used by somebody else in the meantime, or has expired.
     InviteGone,
+    /// The identity has an account by now, or it took too long.
+    IdentityGone,
 }
 
 impl Store {
@@ -73,7 +78,7 @@ impl Store {
     pub(crate) async fn create_account(
         &self,
         account: &Account,
-        alongside: Alongside,
+        alongside: Alongside<'_>,
         audit: &Entry<'_>,
     ) -> Result<Creation, sqlx::Error> {
         let mut tx = self.db.begin().await?;
@@ -147,7 +152,7 @@ impl Store {
 pub(super) async fn create(
     conn: &mut SqliteConnection,
     account: &Account,
-    alongside: &Alongside,
+    alongside: &Alongside<'_>,
     audit: &Entry<'_>,
 ) -> Result<Creation, sqlx::Error> {
     match insert(conn, account).await {
@@ -159,6 +164,11 @@ pub(super) async fn create(
         && !super::invites::consume(conn, &hash, account.user_id, account.created_at).await?
     {
         return Ok(Creation::InviteGone);
+    }
+    if let Some(identity) = &alongside.identity
+        && !super::upstream::make(conn, account.user_id, identity).await?
+    {
+        return Ok(Creation::IdentityGone);
     }
     if alongside.language != Language::default() {
         let (id, language) = (account.user_id.to_string(), alongside.language.as_str());

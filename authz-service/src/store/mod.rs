@@ -32,6 +32,7 @@ pub(crate) mod settings;
 pub(crate) mod setup;
 pub(crate) mod sweep;
 pub(crate) mod totp;
+pub(crate) mod upstream;
 
 use std::path::Path;
 use std::str::FromStr;

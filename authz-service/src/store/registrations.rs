@@ -93,7 +93,7 @@ impl Store {
         &self,
         token_hash: &[u8; 32],
         account: &Account,
-        alongside: &Alongside,
+        alongside: &Alongside<'_>,
         audit: &Entry<'_>,
     ) -> Result<Option<Creation>, sqlx::Error> {
         let mut tx = self.db.begin().await?;

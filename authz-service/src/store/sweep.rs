@@ -44,6 +44,7 @@ impl Store {
             super::registrations::sweep(&mut tx, now, BATCH).await?,
             super::pending_logins::sweep(&mut tx, now, BATCH).await?,
             super::passkeys::sweep(&mut tx, now, BATCH).await?,
+            super::upstream::sweep(&mut tx, now, BATCH).await?,
         ];
         tx.commit().await?;
         let full = u64::try_from(BATCH).unwrap_or(u64::MAX);

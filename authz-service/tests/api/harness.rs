@@ -180,6 +180,15 @@ impl FakeDeploy {
     }
 }
 
+async fn bind() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.expect("a port")
+}
+
+/// The real time, rounded down: tokens made here are in order for any verifier.
+fn standing_clock() -> Clock {
+    Clock::manual(from_millis(Clock::system().now_secs() * 1000))
+}
+
 /// The service under test.
 pub(crate) struct TestApp {
     pub(crate) base: String,
@@ -208,15 +217,29 @@ impl TestApp {
         let dir = Arc::new(tempfile::tempdir().expect("a folder"));
         let mut config = test_config(&dir.path().join("authz"), deploy.address);
         change(&mut config);
-        // The real time, rounded down: tokens made here are in order for any verifier.
-        let clock = Clock::manual(from_millis(Clock::system().now_secs() * 1000));
-        Self::run(config, clock, deploy, dir).await
+        Self::run(config, standing_clock(), deploy, dir, bind().await).await
     }
 
-    async fn run(config: Config, clock: Clock, deploy: FakeDeploy, dir: Arc<TempDir>) -> Self {
+    /// A service whose issuer is the address where it serves clients, so that another one can be its client.
+    pub(crate) async fn start_reachable() -> Self {
+        let deploy = FakeDeploy::reserve().await;
+        deploy.come_up().await;
+        let dir = Arc::new(tempfile::tempdir().expect("a folder"));
+        let mut config = test_config(&dir.path().join("authz"), deploy.address);
+        let instance = bind().await;
+        config.issuer = format!("http://{}", instance.local_addr().expect("an address"));
+        Self::run(config, standing_clock(), deploy, dir, instance).await
+    }
+
+    async fn run(
+        config: Config,
+        clock: Clock,
+        deploy: FakeDeploy,
+        dir: Arc<TempDir>,
+        instance: TcpListener,
+    ) -> Self {
         let lifecycle = Lifecycle::new();
-        let bind = async || TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let (main, admin, instance) = (bind().await, bind().await, bind().await);
+        let (main, admin) = (bind().await, bind().await);
         let url = |listener: &TcpListener| format!("http://{}", listener.local_addr().expect("an address"));
         let app = Self {
             base: url(&main),
@@ -239,7 +262,7 @@ impl TestApp {
     pub(crate) async fn restart(self) -> Self {
         self.lifecycle.stop();
         assert!(self.lifecycle.run_until_stopped(Duration::from_secs(5)).await);
-        Self::run(self.config, self.clock, self.deploy, self.dir).await
+        Self::run(self.config, self.clock, self.deploy, self.dir, bind().await).await
     }
 
     /// Stops the service and answers whether all of it ended well and in time.

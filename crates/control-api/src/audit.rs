@@ -71,6 +71,10 @@ pub const ACTIONS: &[&str] = &[
     "setup-refused",
     "sign-out-everywhere",
     "suspend-account",
+    "upstream-link",
+    "upstream-login",
+    "upstream-refused",
+    "upstream-unlink",
     "withdraw-invite",
 ];
 

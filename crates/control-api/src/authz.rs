@@ -68,6 +68,9 @@ pub struct PortalSettings {
     /// Plain text over every page; empty for none.
     #[serde(default)]
     pub banner: String,
+    /// What people know the issuer by at which they may sign in; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
 }
 
 /// Body of `POST /portal/register`. Fields are raw text, so that every fault is reported at its field.

@@ -52,6 +52,10 @@ pub const NOT_FOUND: &str = "urn:beaver:not-found";
 pub const CODE_INVALID: &str = "urn:beaver:code-invalid";
 /// An OAuth client, or the address where it wants the browser, is not proven. 400.
 pub const CLIENT_INVALID: &str = "urn:beaver:client-invalid";
+/// The session is not young enough for what is asked of it. 403.
+pub const SIGN_IN_AGAIN: &str = "urn:beaver:sign-in-again";
+/// The issuer at which people may sign in does not answer, or not as it must. 503.
+pub const UPSTREAM_UNAVAILABLE: &str = "urn:beaver:upstream-unavailable";
 /// Another operation is at work on the instance. 409.
 pub const OPERATION_IN_PROGRESS: &str = "urn:beaver:operation-in-progress";
 /// The instance did not become ready; the old state was put back. 502.

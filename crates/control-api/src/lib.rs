@@ -31,4 +31,5 @@ pub mod sessions;
 pub mod settings;
 pub mod setup;
 pub mod snapshot;
+pub mod upstream;
 pub mod wire;

@@ -11,6 +11,7 @@ mod passkeys;
 mod password;
 mod second_factor;
 mod security;
+mod upstream;
 
 use askama::Template;
 use axum::Router;
@@ -63,6 +64,8 @@ pub(crate) fn routes() -> Router<Portal> {
             get(second_factor::to_page).post(second_factor::renew_codes),
         )
         .route("/account/second-factor/remove", get(second_factor::to_page).post(second_factor::remove))
+        .route("/account/upstream/link", get(security::to_security).post(upstream::link))
+        .route("/account/upstream/unlink", get(security::to_security).post(upstream::unlink))
         .route("/account/{action}", get(to_account).post(instance::act))
 }
 

@@ -26,6 +26,8 @@ pub(super) struct PasswordForm {
     pub(super) min: usize,
     pub(super) max: usize,
     pub(super) hint: String,
+    /// The account has none yet, and whether the sign-in is of just now.
+    pub(super) first: Option<bool>,
     pub(super) faults: FormFaults,
 }
 
@@ -37,7 +39,7 @@ impl PasswordForm {
             settings.map_or(USUAL_LENGTH, |settings| (settings.password_min, settings.password_max));
         let min = least.unwrap_or(usual);
         let hint = fill(texts().register.password_hint, &[("min", &min.to_string())]);
-        Self { min, max, hint, faults }
+        Self { min, max, hint, first: None, faults }
     }
 }
 
@@ -80,6 +82,9 @@ fn judge(error: &ApiError) -> (StatusCode, FormFaults) {
         Some(problem) if problem.status == 422 => {
             let labels = [("current_password", t.current), ("new_password", t.new)];
             (problem.status_code(), field_faults(problem, &labels))
+        }
+        Some(problem) if problem.kind == codes::SIGN_IN_AGAIN => {
+            (problem.status_code(), FormFaults::form(texts().upstream.again))
         }
         Some(problem) if problem.kind == codes::TOO_MANY_TRIES => {
             (problem.status_code(), FormFaults::form(texts().login.too_many))

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use super::email::EmailForm;
 use super::password::PasswordForm;
 use super::second_factor::Standing;
+use super::upstream::{self, Section};
 use super::{AccountQuery, Message};
 use crate::agent;
 use crate::app::Portal;
@@ -39,6 +40,8 @@ struct SecurityPage {
     factor: Option<Standing>,
     username: String,
     password: PasswordForm,
+    /// The identity at another issuer, where one is set.
+    upstream: Option<Section>,
     email: EmailForm,
 }
 
@@ -48,6 +51,7 @@ pub(super) struct Faults {
     pub(super) password: FormFaults,
     /// And what was typed as the address.
     pub(super) email: (FormFaults, String),
+    pub(super) upstream: FormFaults,
 }
 
 impl From<FormFaults> for Faults {
@@ -85,6 +89,8 @@ pub(super) async fn show(
         "verify" => Some(texts().mail.done_verify),
         "email" => Some(texts().mail.done_change),
         "second-factor-off" => Some(texts().second_factor.done_off),
+        "link" => Some(texts().upstream.done_link),
+        "unlink" => Some(texts().upstream.done_unlink),
         _ => None,
     });
     let message = text.map(|text| Message { text: text.to_owned(), bad: false });
@@ -133,22 +139,25 @@ pub(super) async fn render(
 ) -> Response {
     let faults: Faults = faults.into();
     let request = SessionRequest { session: session.secret.clone() };
-    let (answer, email, factor) = tokio::join!(
+    let (answer, email, factor, standing) = tokio::join!(
         portal.authz.sessions(&request),
         EmailForm::load(portal, session, faults.email),
         portal.authz.second_factor(&request),
+        upstream::standing(portal, session)
     );
     let factor =
         factor.inspect_err(|error| tracing::warn!(%error, "a second factor could not be shown")).ok();
     let least = factor.as_ref().map(|view| view.password_min);
-    let password = PasswordForm::load(portal, faults.password, least).await;
+    let mut password = PasswordForm::load(portal, faults.password, least).await;
     let factor = factor.map(|view| Standing::new(portal, &view));
     let answer = answer.inspect_err(|error| tracing::warn!(%error, "sessions could not be shown")).ok();
     let now = portal.clock.now();
     let sessions = answer.map(|list| list.sessions.iter().map(|session| row(session, now)).collect());
     let username = session.view.user.username.to_string();
+    let upstream = standing.as_ref().and_then(|standing| Section::new(standing, faults.upstream, now));
+    password.first = standing.filter(|standing| !standing.has_password).map(|standing| standing.fresh);
     let shell = session.shell();
-    page(status, &SecurityPage { shell, message, sessions, factor, username, password, email })
+    page(status, &SecurityPage { shell, message, sessions, factor, username, password, upstream, email })
 }
 
 fn row(session: &SessionItem, now: Timestamp) -> Row {

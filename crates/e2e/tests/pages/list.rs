@@ -2,6 +2,7 @@
 
 use control_api::authz::RegistrationMode;
 use control_api::deploy::InstanceState;
+use control_api::upstream::UpstreamArrival;
 
 use crate::fakes::{Fakes, World};
 
@@ -56,6 +57,7 @@ pub(crate) fn views(fakes: &Fakes) -> Vec<View> {
     let mut all = visitors();
     all.extend(links());
     all.extend(second_factor(fakes));
+    all.extend(upstream());
     all.extend(account());
     all.extend(progress());
     all.extend(administration(fakes));
@@ -115,6 +117,39 @@ fn second_factor(fakes: &Fakes) -> Vec<View> {
             "/account/second-factor/recovery-codes",
             &[("current_password", "password of guarded"), ("code", Fakes::CODE)],
         ),
+    ]
+}
+
+/// Sign-in at another issuer. The page that leads there leaves by itself, and so cannot be looked at.
+fn upstream() -> Vec<View> {
+    fn set(world: &mut World) {
+        world.settings.upstream = Some("Home".to_owned());
+    }
+    fn arrived(world: &mut World) {
+        set(world);
+        world.upstream.arrival = Some(UpstreamArrival {
+            username: "carol".to_owned(),
+            email: "carol@example.com".to_owned(),
+            registration: RegistrationMode::Invite,
+        });
+    }
+    let cookie = Some(("beaver_upstream", "browser-of-somebody-who-comes-from-far-away"));
+    let name = |name| View { cookie, ..View::of(name, "/login/upstream/name").with(arrived) };
+    let security = |name| View::of(name, "/account/security").scene(OWNER);
+    vec![
+        View::of("login-upstream", "/login").with(set),
+        View::of("register-upstream", "/register").with(set),
+        View::of("upstream-refused", "/login/upstream/callback?code=c&state=s").with(set),
+        name("upstream-name"),
+        name("upstream-name-faults").sending("/login/upstream/name", &[("username", "a"), ("email", "x")]),
+        security("security-upstream").with(set),
+        security("security-upstream-faults")
+            .with(set)
+            .sending("/account/upstream/link", &[("upstream_password", "wrong")]),
+        security("security-no-password").with(|w| {
+            set(w);
+            w.upstream.no_password = true;
+        }),
     ]
 }
 

@@ -83,6 +83,7 @@ async fn tour(driver: &Driver, language: &str, axe: &str, shots: Option<&Path>) 
         let mut world = portal.fakes.world();
         (world.authz_down, world.deploy_down, world.mail.sends) = switches;
         world.settings = settings;
+        std::mem::take(&mut world.upstream);
     }
     browser.close().await?;
     Ok(wrong)

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::list;
 
 /// What a GET of these shows is no page of its own.
-const NO_PAGE: [(&str, &str); 27] = [
+const NO_PAGE: [(&str, &str); 30] = [
     ("/account/data/account", "leads from a form's address to its page"),
     ("/account/data/files", "leads from a form's address to its page"),
     ("/account/email", "leads from a form's address to its page"),
@@ -25,6 +25,8 @@ const NO_PAGE: [(&str, &str); 27] = [
     ("/account/sessions/others", "leads from a form's address to its page"),
     ("/account/sessions/revoke", "leads from a form's address to its page"),
     ("/account/{action}", "leads from a form's address to its page"),
+    ("/account/upstream/link", "leads from a form's address to its page"),
+    ("/account/upstream/unlink", "leads from a form's address to its page"),
     ("/admin/audit/export", "a file"),
     ("/admin/invites/withdraw", "leads from a form's address to its page"),
     ("/admin/people/{id}/{action}", "leads from a form's address to its page"),
@@ -32,6 +34,7 @@ const NO_PAGE: [(&str, &str); 27] = [
     ("/admin/settings/instances", "leads from a form's address to its page"),
     ("/assets/{name}", "files"),
     ("/language", "leads from a form's address to its page"),
+    ("/login/upstream", "leads from a form's address to its page"),
     ("/logout", "leads from a form's address to its page"),
     ("/onboarding/provider/skip", "leads from a form's address to its page"),
     ("/provisioning/retry", "leads from a form's address to its page"),
