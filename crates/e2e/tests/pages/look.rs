@@ -29,12 +29,16 @@ pub(crate) const SCREENS: [Screen; 4] = [
     Screen { name: "phone-light", width: 390, height: 844, scheme: "light" },
 ];
 
+/// The rules that hang on colours. In the dark the page is the same but for these.
+const OF_COLOURS: [&str; 2] = ["color-contrast", "link-in-text-block"];
+
 /// Runs axe-core and answers its serious and critical findings in words, each with the elements it is about.
 const RUN: &str = r"
     const done = arguments[arguments.length - 1];
     const words = (found) => `${found.impact} ${found.id}: ${found.help}` +
         found.nodes.slice(0, 3).map((node) => `\n      ${node.html.slice(0, 200)} (${node.failureSummary})`).join('');
-    axe.run(document, { resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } })
+    const rules = arguments[0] ? { runOnly: arguments[0] } : { rules: { 'target-size': { enabled: true } } };
+    axe.run(document, { resultTypes: ['violations'], ...rules })
         .then((result) => done(result.violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map(words)))
         .catch((error) => done([`axe-core failed: ${error}`]));
 ";
@@ -140,7 +144,7 @@ impl Looker<'_> {
 
     /// What axe-core finds, and whether the page is wider than the screen.
     async fn faults(&self, screen: Screen) -> Outcome<Vec<String>> {
-        let found = self.run_axe().await?;
+        let found = self.run_axe(screen).await?;
         let found = found.as_array().ok_or_else(|| Failure(format!("axe-core answered {found}")))?;
         let mut faults: Vec<_> = found.iter().map(|fault| fault.as_str().unwrap_or("?").to_owned()).collect();
         let width = self.browser.script("return document.documentElement.scrollWidth").await?;
@@ -151,12 +155,13 @@ impl Looker<'_> {
     }
 
     /// A page that loads itself again in the middle takes axe-core away with it: then once more.
-    async fn run_axe(&self) -> Outcome<Value> {
+    async fn run_axe(&self, screen: Screen) -> Outcome<Value> {
+        let rules = if screen.scheme == "dark" { json!(OF_COLOURS) } else { Value::Null };
         until("a page that stands still", Duration::from_mins(1), async || {
             if self.browser.script("return typeof axe").await? != "object" {
                 self.browser.script(self.axe).await?;
             }
-            Ok(Some(self.browser.client().execute_async(RUN, Vec::new()).await?))
+            Ok(Some(self.browser.client().execute_async(RUN, vec![rules.clone()]).await?))
         })
         .await
     }
