@@ -17,6 +17,7 @@ mod keys;
 mod lifecycle;
 mod replace;
 mod scripts;
+mod secrets;
 mod sleep;
 mod upgrade;
 mod walk;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         hardening::the_default_app_is_small,
         hardening::docker_guard_alone_has_dockers_socket,
         scripts::a_second_up_changes_nothing,
+        secrets::no_secret_is_in_logs_labels_processes_or_databases,
         isolation::an_instance_reaches_the_issuer_and_nothing_else,
         faults::a_bad_sign_up_is_explained_and_leaves_nothing,
         faults::a_forged_or_huge_form_is_refused,
