@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use e2e::{Failure, Outcome};
 use tokio::process::Command;
+use tokio::sync::OnceCell;
 
 /// A package that carries axe-core 4.12.1.
 const PACKAGE: &str = "axe-playwright-python==0.1.8";
@@ -13,8 +14,15 @@ const SHA256: &str = "fdd263c998388f1a8e67cad02677e612d946248bd44d163be5e8650ea3
 /// Where the wheel has it.
 const FILE: &str = "axe_playwright_python/axe.min.js";
 
+/// Fetched once: two tests that unpack it side by side would be in each other's way.
+static SOURCE: OnceCell<String> = OnceCell::const_new();
+
 /// The JavaScript of axe-core.
-pub(crate) async fn source() -> Outcome<String> {
+pub(crate) async fn source() -> Outcome<&'static str> {
+    Ok(SOURCE.get_or_try_init(load).await?.as_str())
+}
+
+async fn load() -> Outcome<String> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("axe-{SHA256}"));
     let file = folder.join(FILE);
     if !file.exists() {

@@ -95,7 +95,7 @@ async fn what_is_wrong_with_a_page_is_found() {
     let axe = axe::source().await.expect("axe-core");
     let driver = Driver::start().await.expect("a browser");
     let browser = driver.open().await.expect("a window");
-    let looker = Looker { browser: &browser, base: "", language: "en", axe: &axe, shots: None };
+    let looker = Looker { browser: &browser, base: "", language: "en", axe, shots: None };
     let bad = "data:text/html,<title>a</title><style>p{color:%23ddd;background:%23fff;width:600px}\
                @media(prefers-color-scheme:dark){p{color:%23000}}</style><input><p>Hardly to be read.</p>";
     let [desk, desk_dark, _, phone] = SCREENS;
@@ -118,8 +118,8 @@ async fn every_page_can_be_used_by_everybody() {
     }
     let driver = Driver::start().await.expect("a browser");
     let (english, chinese) = tokio::join!(
-        tour(&driver, "en", &axe, shots.as_deref()),
-        tour(&driver, "zh-Hans", &axe, shots.as_deref()),
+        tour(&driver, "en", axe, shots.as_deref()),
+        tour(&driver, "zh-Hans", axe, shots.as_deref()),
     );
     let mut wrong = english.expect("a tour");
     wrong.extend(chinese.expect("a tour"));
