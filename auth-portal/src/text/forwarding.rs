@@ -16,7 +16,7 @@ texts! {
         failures: "Tries that failed" => "失败的尝试",
         last_delivered: "Last arrived" => "最近送达",
         never: "Never" => "从未",
-        failed: "The last try failed {when}: {reason}" => "最近一次发送失败（{when}）：{reason}",
+        failed: "The last try failed {when}: {reason}." => "最近一次发送失败（{when}）：{reason}。",
         again: "The next try: {when}." => "下次重试：{when}。",
         test: "Send a test entry" => "发送测试记录",
         test_of: "Send a test entry to {target}" => "向 {target} 发送测试记录",
