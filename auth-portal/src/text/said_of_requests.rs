@@ -5,7 +5,22 @@ use super::services::Phrases;
 /// About one field of a form.
 pub(super) const FAULTS: Phrases = &[
     ("is needed to register here; ask the operator for one", "在这里注册需要邀请码，请向运维人员索取"),
+    ("is needed for this provider", "此模型服务需要填写"),
+    (
+        "must be an http or https address such as https://api.example.com/v1",
+        "必须是 http 或 https 地址，例如 https://api.example.com/v1",
+    ),
+    (
+        "must be one line of printable ASCII without spaces, at most 1,024 characters",
+        "必须是一行不含空格的可打印 ASCII 字符，最多 1,024 个",
+    ),
+    ("is too long or has control characters", "太长或包含控制字符"),
+    ("is needed for an OpenAI-compatible server", "OpenAI 兼容服务器需要填写"),
     ("is needed", "不能为空"),
+    ("must be a user name or an e-mail address", "必须是用户名或电子邮箱地址"),
+    ("is your address already", "已经是你的邮箱"),
+    ("is not your password", "不是你的密码"),
+    ("is not the name of this account", "不是此账户的名称"),
     ("must be the one that is verified where you signed in", "必须是你登录所用服务已验证的邮箱"),
     ("must be filled in", "不能为空"),
     ("is too long", "太长了"),

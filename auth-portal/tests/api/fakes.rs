@@ -390,7 +390,7 @@ async fn register(State(fakes): State<Fakes>, Json(body): Json<RegisterAccountRe
     let Ok(name) = body.username.parse::<control_api::names::Username>() else {
         let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, codes::INVALID_INPUT, "Bad input")
             .field("username", "may contain the letters a to z, digits and single hyphens only")
-            .field("email", "must be an e-mail address");
+            .field("email", "must be an e-mail address such as alice@example.com");
         return problem.into_response();
     };
     let secret = format!("session-of-{name}-0123456789");

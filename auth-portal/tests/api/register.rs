@@ -62,7 +62,7 @@ async fn faults_stand_at_their_fields_and_secrets_are_not_sent_back() {
     page.shows(
         "id=\"username-fault\">User name may contain the letters a to z, digits and single hyphens only.",
     );
-    page.shows("id=\"email-fault\">E-mail address must be an e-mail address.");
+    page.shows("id=\"email-fault\">E-mail address must be an e-mail address such as alice@example.com.");
     page.shows("aria-invalid=\"true\" aria-describedby=\"username-fault username-hint\"");
     page.shows("value=\"Al ice\"");
     page.shows("value=\"nonsense\"");
