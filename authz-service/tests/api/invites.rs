@@ -102,7 +102,8 @@ async fn of_fifty_who_use_one_invite_while_it_is_withdrawn_at_most_one_is_in() {
             async { if round == 1 { Some(withdraw(&app, &carol, &invite).await.status) } else { None } };
         let (statuses, withdrawn) = tokio::join!(futures_util::future::join_all(tries), taking_back);
         let won = statuses.iter().filter(|status| **status == 201).count();
-        assert!(statuses.iter().all(|status| [201, 403].contains(status)), "{statuses:?}");
+        // More hashes than may wait are told to come back: they never got as far as the invite.
+        assert!(statuses.iter().all(|status| [201, 403, 503].contains(status)), "{statuses:?}");
         assert_eq!(won, usize::from(withdrawn != Some(204)), "{statuses:?} {withdrawn:?}");
     }
 }
