@@ -24,13 +24,9 @@ while [[ $# -gt 0 ]]; do
   shift
 done
 [[ -n $name ]] || die_usage "which account?"
-[[ $name =~ ^[a-z0-9-]+$ ]] || die_usage "\"$name\" is no user name"
 load_env
-authz_api GET "/internal/accounts?username=$name"
-expect_status "the accounts were not to be had" 200
-id="$(json_field accounts.0.user_id)"
-[[ -n $id ]] || die "there is no account \"$name\"; it is made at the portal, or with scripts/create-instance.sh"
-authz_api POST "/internal/accounts/$id/role" "$(json_object role "$role")"
+resolve_account "$name"
+authz_api POST "/internal/accounts/$ACCOUNT_ID/role" "$(json_object role "$role")"
 expect_status "the role of $name was not changed" 204
 if [[ $role == admin ]]; then
   ok "$name is an administrator: $PORTAL_PUBLIC_URL/admin"

@@ -24,16 +24,12 @@ while [[ $# -gt 0 ]]; do
   shift
 done
 [[ -n $name ]] || die_usage "which account?"
-[[ $name =~ ^[a-z0-9-]+$ ]] || die_usage "\"$name\" is no user name"
 load_env
-authz_api GET "/internal/accounts?username=$name"
-expect_status "the accounts were not to be had" 200
-id="$(json_field accounts.0.user_id)"
-[[ -n $id ]] || die "there is no account \"$name\""
+resolve_account "$name"
 if [[ -z $yes ]]; then
   confirm "This removes the account $name ($(json_field accounts.0.email)); ALL ITS DATA IS LOST FOR GOOD." ||
     die "nothing was changed"
 fi
-authz_api DELETE "/internal/accounts/$id"
+authz_api DELETE "/internal/accounts/$ACCOUNT_ID"
 expect_status "$name was not removed" 204
 ok "the account $name is gone; its instance is on its way out (scripts/list-instances.sh)"

@@ -22,13 +22,9 @@ while [[ $# -gt 0 ]]; do
   shift
 done
 [[ -n $name ]] || die_usage "whose password?"
-[[ $name =~ ^[a-z0-9-]+$ ]] || die_usage "\"$name\" is no user name"
 load_env
-authz_api GET "/internal/accounts?username=$name"
-expect_status "the accounts were not to be had" 200
-id="$(json_field accounts.0.user_id)"
-[[ -n $id ]] || die "there is no account \"$name\""
-authz_api POST "/internal/accounts/$id/reset-link"
+resolve_account "$name"
+authz_api POST "/internal/accounts/$ACCOUNT_ID/reset-link"
 expect_status "no link was made" 201
 printf 'link: %s\n' "$(json_field url)"
 printf 'until: %s\n' "$(json_field expires_at)"

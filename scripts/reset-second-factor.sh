@@ -24,15 +24,11 @@ while [[ $# -gt 0 ]]; do
   shift
 done
 [[ -n $name ]] || die_usage "which account?"
-[[ $name =~ ^[a-z0-9-]+$ ]] || die_usage "\"$name\" is no user name"
 load_env
-authz_api GET "/internal/accounts?username=$name"
-expect_status "the accounts were not to be had" 200
-id="$(json_field accounts.0.user_id)"
-[[ -n $id ]] || die "there is no account \"$name\""
+resolve_account "$name"
 if [[ $sure == no ]]; then
   confirm "Afterwards $name signs in with the password alone." || die "nothing was changed"
 fi
-authz_api DELETE "/internal/accounts/$id/second-factor"
+authz_api DELETE "/internal/accounts/$ACCOUNT_ID/second-factor"
 expect_status "the second factor of $name was not taken away" 204
 ok "$name signs in with the password alone now, and was signed out everywhere"

@@ -26,20 +26,16 @@ while [[ $# -gt 0 ]]; do
   shift
 done
 [[ -n $name ]] || die_usage "which account?"
-[[ $name =~ ^[a-z0-9-]+$ ]] || die_usage "\"$name\" is no user name"
 [[ -n $lift || -n $reason ]] || die_usage "why? (--reason TEXT)"
 [[ -z $lift || -z $reason ]] || die_usage "either --reason or --lift"
 load_env
-authz_api GET "/internal/accounts?username=$name"
-expect_status "the accounts were not to be had" 200
-id="$(json_field accounts.0.user_id)"
-[[ -n $id ]] || die "there is no account \"$name\""
+resolve_account "$name"
 if [[ -n $lift ]]; then
-  authz_api POST "/internal/accounts/$id/lift"
+  authz_api POST "/internal/accounts/$ACCOUNT_ID/lift"
   expect_status "$name was not let in again" 204
   ok "$name may sign in again"
 else
-  authz_api POST "/internal/accounts/$id/suspend" "$(json_object reason "$reason")"
+  authz_api POST "/internal/accounts/$ACCOUNT_ID/suspend" "$(json_object reason "$reason")"
   expect_status "$name was not suspended" 204
   ok "$name is suspended, and signed out everywhere"
 fi

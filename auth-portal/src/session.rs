@@ -1,12 +1,14 @@
 //! Cookies and who is signed in. A session's secret goes from the cookie to authz-service and nowhere else;
 //! authz-service decides about it at every request.
 
+use askama::Template;
 use axum::extract::{FromRequestParts, OriginalUri};
+use axum::response::Response;
 use control_api::authz::{Role, SessionRequest, SessionView};
 use control_api::codes;
 use control_api::wire::WireSecret;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use service_kit::secret::random_token;
 
 use crate::app::Portal;
@@ -14,7 +16,7 @@ use crate::csrf::Binding;
 use crate::error::PageError;
 use crate::next_path::NextPath;
 use crate::text::Language;
-use crate::view::Shell;
+use crate::view::{Shell, page};
 
 /// Seconds for which a browser keeps the choice of a language: a year.
 const LANGUAGE_KEPT: u32 = 31_536_000;
@@ -134,7 +136,7 @@ impl Cookies {
 /// A visitor's form: its token, and the cookie to set where the browser has none yet.
 pub(crate) struct VisitorForm {
     pub(crate) csrf: String,
-    pub(crate) set_cookie: Option<HeaderValue>,
+    set_cookie: Option<HeaderValue>,
 }
 
 impl VisitorForm {
@@ -146,6 +148,15 @@ impl VisitorForm {
         let value = random_token();
         let cookie = portal.cookies.set("beaver_csrf", value.expose(), "")?;
         Ok(Self { csrf: portal.csrf.token(Binding::Visitor(value.expose())), set_cookie: Some(cookie) })
+    }
+
+    /// The page with the form, and the cookie that its token is bound to where the browser has none yet.
+    pub(crate) fn page(&self, status: StatusCode, view: &impl Template) -> Response {
+        let mut response = page(status, view);
+        if let Some(cookie) = &self.set_cookie {
+            response.headers_mut().append(header::SET_COOKIE, cookie.clone());
+        }
+        response
     }
 }
 

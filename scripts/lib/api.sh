@@ -94,6 +94,18 @@ resolve_instance() {
   expect_status "looking for \"$1\" failed" 200
 }
 
+# resolve_account NAME: sets ACCOUNT_ID; ends the script where there is none. Leaves the account in HTTP_BODY, below
+# accounts.0.
+ACCOUNT_ID=''
+resolve_account() {
+  [[ $1 =~ ^[a-z0-9-]+$ ]] || die_usage "\"$1\" is no user name"
+  authz_api GET "/internal/accounts?username=$1"
+  expect_status "the accounts were not to be had" 200
+  ACCOUNT_ID="$(json_field accounts.0.user_id)"
+  [[ -n $ACCOUNT_ID ]] ||
+    die "there is no account \"$1\"; it is made at the portal, or with scripts/create-instance.sh"
+}
+
 # follow_operation ID: shows each step until the operation has ended; ends the script when it failed.
 follow_operation() {
   local id="$1" shown='' now state error

@@ -10,13 +10,13 @@ use control_api::codes;
 use control_api::mail::{ConfirmLinkRequest, Confirmed};
 use http::{HeaderMap, StatusCode};
 
-use super::forgot::{LinkQuery, dead_link, notice, token_of, with_cookie};
+use super::forgot::{LinkQuery, dead_link, notice, token_of};
 use crate::app::Portal;
 use crate::error::PageError;
 use crate::form::OpenForm;
 use crate::session::VisitorForm;
 use crate::text::texts;
-use crate::view::{PageResult, Shell, page};
+use crate::view::{PageResult, Shell};
 
 #[derive(Template)]
 #[template(path = "confirm.html")]
@@ -35,7 +35,7 @@ pub(crate) async fn show(
     let Some(token) = token_of(query) else { return Ok(dead_link("/account/security")) };
     let visitor = VisitorForm::new(&portal, &headers)?;
     let view = ConfirmPage { shell: Shell::visitor(), csrf: &visitor.csrf, token: &token };
-    Ok(with_cookie(page(StatusCode::OK, &view), visitor.set_cookie))
+    Ok(visitor.page(StatusCode::OK, &view))
 }
 
 /// `POST /confirm`.

@@ -11,7 +11,7 @@ use axum::response::Response;
 use control_api::client::ApiError;
 use control_api::codes;
 use control_api::mail::{ForgotRequest, ResetPasswordRequest};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
 use crate::app::Portal;
@@ -189,8 +189,8 @@ fn forgot_form(
     faults: FormFaults,
 ) -> PageResult {
     let visitor = VisitorForm::new(portal, headers)?;
-    let response = page(status, &ForgotPage { shell: Shell::visitor(), csrf: &visitor.csrf, faults, login });
-    Ok(with_cookie(response, visitor.set_cookie))
+    let view = ForgotPage { shell: Shell::visitor(), csrf: &visitor.csrf, faults, login };
+    Ok(visitor.page(status, &view))
 }
 
 async fn reset_form(
@@ -204,14 +204,5 @@ async fn reset_form(
     let (min, max) = portal.authz.settings().await.map_or((8, 128), |s| (s.password_min, s.password_max));
     let hint = fill(texts().register.password_hint, &[("min", &min.to_string())]);
     let shell = Shell::visitor();
-    let response = page(status, &ResetPage { shell, csrf: &visitor.csrf, faults, token, min, max, hint });
-    Ok(with_cookie(response, visitor.set_cookie))
-}
-
-/// The page, with the cookie that its form is bound to where the browser has none yet.
-pub(crate) fn with_cookie(mut response: Response, cookie: Option<http::HeaderValue>) -> Response {
-    if let Some(cookie) = cookie {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    response
+    Ok(visitor.page(status, &ResetPage { shell, csrf: &visitor.csrf, faults, token, min, max, hint }))
 }

@@ -24,7 +24,7 @@ use crate::next_path::NextPath;
 use crate::session::{MaybeSession, Session, VisitorForm};
 use crate::text::{fill, services, texts};
 use crate::upstream::{found, operation};
-use crate::view::{FormFaults, PageResult, Shell, page};
+use crate::view::{FormFaults, PageResult, Shell};
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -222,11 +222,7 @@ fn form(
         notice,
         upstream_button: upstream::button(),
     };
-    let mut response = page(status, &view);
-    if let Some(cookie) = visitor.set_cookie {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    Ok(response)
+    Ok(visitor.page(status, &view))
 }
 
 /// `POST /logout`: ends the session everywhere. While authz-service cannot be told, nothing is pretended.

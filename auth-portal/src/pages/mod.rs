@@ -8,6 +8,7 @@ pub(crate) mod forgot;
 pub(crate) mod landing;
 pub(crate) mod language;
 pub(crate) mod login;
+mod new_account;
 pub(crate) mod oauth;
 pub(crate) mod provider;
 pub(crate) mod provisioning;

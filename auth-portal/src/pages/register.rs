@@ -5,19 +5,19 @@ use std::net::SocketAddr;
 
 use askama::Template;
 use axum::extract::{ConnectInfo, State};
-use axum::response::{IntoResponse as _, Response};
-use control_api::authz::{PortalSettings, RegisterAccountRequest, RegistrationMode};
+use axum::response::Response;
+use control_api::authz::{PortalSettings, RegistrationMode};
 use control_api::client::ApiError;
 use control_api::codes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 
+use super::new_account::{self, Typed};
 use super::upstream;
-use crate::agent;
 use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::OpenForm;
 use crate::session::{MaybeSession, VisitorForm};
-use crate::text::{Language, Texts, fill, services, texts};
+use crate::text::{Texts, fill, services, texts};
 use crate::upstream::field_faults;
 use crate::view::{FormFaults, PageResult, Shell, page};
 
@@ -48,13 +48,6 @@ struct NoticePage {
     text: &'static str,
 }
 
-/// What was typed and may be shown again.
-#[derive(Default)]
-struct Typed {
-    username: String,
-    email: String,
-}
-
 /// `GET /register`.
 pub(crate) async fn show(
     State(portal): State<Portal>,
@@ -78,23 +71,9 @@ pub(crate) async fn submit(
     headers: HeaderMap,
     OpenForm(mut fields): OpenForm,
 ) -> PageResult {
-    let typed =
-        Typed { username: fields.text("username").to_owned(), email: fields.text("email").to_owned() };
-    let invite = fields.optional("invite").map(|code| code.as_str().into());
-    let request = RegisterAccountRequest {
-        username: typed.username.clone(),
-        email: typed.email.clone(),
-        password: fields.secret("password"),
-        invite,
-        client_addr: Some(portal.config.trusted_proxies.client(peer, &headers)),
-        agent: agent::of(&headers),
-        language: Language::current().into(),
-    };
+    let request = new_account::read(&portal, peer, &headers, &mut fields);
     let error = match portal.authz.register(&request).await {
-        Ok(answer) => {
-            let cookie = portal.cookies.set_session(&answer.session, None)?;
-            return Ok(([(header::SET_COOKIE, cookie)], redirect("/provisioning")).into_response());
-        }
+        Ok(answer) => return new_account::welcome(&portal, &answer.session),
         Err(error) if error.is(codes::APPROVAL_PENDING) => return Ok(pending()),
         Err(error) if error.is(codes::VERIFICATION_PENDING) => return Ok(sent()),
         Err(error) => error,
@@ -113,7 +92,7 @@ pub(crate) async fn submit(
     if settings.registration == RegistrationMode::Closed {
         return Ok(closed(StatusCode::FORBIDDEN));
     }
-    form(&portal, &headers, &settings, status, &typed, faults)
+    form(&portal, &headers, &settings, status, &Typed::of(&request), faults)
 }
 
 /// What a refusal means for the form.
@@ -141,13 +120,7 @@ pub(crate) fn judge(error: &ApiError, registration: RegistrationMode, t: &Texts)
         codes::TOO_MANY_TRIES => FormFaults::form(t.login.too_many),
         _ => FormFaults::form(services::problem(problem)),
     };
-    let status = match problem.status {
-        // A conflict is a fault of a field to people.
-        409 => StatusCode::UNPROCESSABLE_ENTITY,
-        500..=599 => StatusCode::SERVICE_UNAVAILABLE,
-        _ => problem.status_code(),
-    };
-    (status, faults)
+    (new_account::status(problem), faults)
 }
 
 fn labels(t: &Texts) -> [(&'static str, &'static str); 4] {
@@ -179,11 +152,7 @@ fn form(
         upstream_button: upstream::button(),
         next: None,
     };
-    let mut response = page(status, &view);
-    if let Some(cookie) = visitor.set_cookie {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    Ok(response)
+    Ok(visitor.page(status, &view))
 }
 
 fn closed(status: StatusCode) -> Response {

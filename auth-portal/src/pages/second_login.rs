@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{ConnectInfo, Query, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::IntoResponse as _;
 use control_api::client::ApiError;
 use control_api::codes;
 use control_api::passkeys::{LoginOptions, LoginOptionsRequest};
@@ -23,7 +23,7 @@ use crate::form::OpenForm;
 use crate::next_path::NextPath;
 use crate::session::{MaybeSession, VisitorForm};
 use crate::text::texts;
-use crate::view::{FormFaults, PageResult, Shell, page};
+use crate::view::{FormFaults, PageResult, Shell};
 
 #[derive(Template)]
 #[template(path = "login_second.html")]
@@ -154,9 +154,5 @@ async fn form(
         totp: options.totp,
         passkey: options.passkey.map(|passkey| passkey.options.to_string()),
     };
-    let mut response: Response = page(status, &view);
-    if let Some(cookie) = visitor.set_cookie {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    Ok(response)
+    Ok(visitor.page(status, &view))
 }

@@ -5,19 +5,19 @@ use std::net::SocketAddr;
 
 use askama::Template;
 use axum::extract::{ConnectInfo, State};
-use axum::response::{IntoResponse as _, Response};
-use control_api::authz::{PortalSettings, RegisterAccountRequest};
+use axum::response::Response;
+use control_api::authz::PortalSettings;
 use control_api::client::ApiError;
 use control_api::codes;
 use control_api::setup::FirstAdminRequest;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 
-use crate::agent;
+use super::new_account::{self, Typed};
 use crate::app::Portal;
-use crate::error::{PageError, redirect};
+use crate::error::PageError;
 use crate::form::OpenForm;
 use crate::session::VisitorForm;
-use crate::text::{Language, fill, texts};
+use crate::text::{fill, texts};
 use crate::upstream::field_faults;
 use crate::view::{FormFaults, PageResult, Shell, page};
 
@@ -42,13 +42,6 @@ struct ClosedPage {
     text: &'static str,
 }
 
-/// What was typed and may be shown again.
-#[derive(Default)]
-struct Typed {
-    username: String,
-    email: String,
-}
-
 /// `GET /setup`.
 pub(crate) async fn show(State(portal): State<Portal>, headers: HeaderMap) -> PageResult {
     let settings = portal.authz.settings().await.map_err(PageError::authz)?;
@@ -65,29 +58,16 @@ pub(crate) async fn submit(
     headers: HeaderMap,
     OpenForm(mut fields): OpenForm,
 ) -> PageResult {
-    let typed =
-        Typed { username: fields.text("username").to_owned(), email: fields.text("email").to_owned() };
-    let account = RegisterAccountRequest {
-        username: typed.username.clone(),
-        email: typed.email.clone(),
-        password: fields.secret("password"),
-        invite: None,
-        client_addr: Some(portal.config.trusted_proxies.client(peer, &headers)),
-        agent: agent::of(&headers),
-        language: Language::current().into(),
-    };
+    let account = new_account::read(&portal, peer, &headers, &mut fields);
     let request = FirstAdminRequest { code: fields.secret("code"), account };
     let error = match portal.authz.first_admin(&request).await {
-        Ok(answer) => {
-            let cookie = portal.cookies.set_session(&answer.session, None)?;
-            return Ok(([(header::SET_COOKIE, cookie)], redirect("/provisioning")).into_response());
-        }
+        Ok(answer) => return new_account::welcome(&portal, &answer.session),
         Err(error) if error.is(codes::SETUP_CLOSED) => return Ok(closed(StatusCode::FORBIDDEN)),
         Err(error) => error,
     };
     let settings = portal.authz.settings().await.map_err(PageError::authz)?;
     let (status, faults) = judge(&error);
-    form(&portal, &headers, &settings, status, (&typed, faults))
+    form(&portal, &headers, &settings, status, (&Typed::of(&request.account), faults))
 }
 
 /// What a refusal means for the form.
@@ -106,13 +86,7 @@ fn judge(error: &ApiError) -> (StatusCode, FormFaults) {
             field_faults(problem, &labels)
         }
     };
-    let status = match problem.status {
-        // A conflict is a fault of a field to people.
-        409 => StatusCode::UNPROCESSABLE_ENTITY,
-        500..=599 => StatusCode::SERVICE_UNAVAILABLE,
-        _ => problem.status_code(),
-    };
-    (status, faults)
+    (new_account::status(problem), faults)
 }
 
 fn form(
@@ -134,11 +108,7 @@ fn form(
         password_max: settings.password_max,
         password_hint: fill(texts().register.password_hint, &[("min", &min)]),
     };
-    let mut response = page(status, &view);
-    if let Some(cookie) = visitor.set_cookie {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    Ok(response)
+    Ok(visitor.page(status, &view))
 }
 
 fn closed(status: StatusCode) -> Response {

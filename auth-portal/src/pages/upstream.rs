@@ -22,7 +22,7 @@ use control_api::wire::WireSecret;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use service_kit::secret::random_token;
 
-use super::{login, register, second_login};
+use super::{login, new_account, register, second_login};
 use crate::agent;
 use crate::app::Portal;
 use crate::error::{PageError, redirect};
@@ -212,13 +212,7 @@ async fn submit_name(
         language: Language::current().into(),
     };
     let error = match portal.authz.upstream_register(&request).await {
-        Ok(answer) => {
-            let cookie = portal.cookies.set_session(&answer.session, None)?;
-            return done(
-                &portal,
-                ([(header::SET_COOKIE, cookie)], redirect("/provisioning")).into_response(),
-            );
-        }
+        Ok(answer) => return done(&portal, new_account::welcome(&portal, &answer.session)?),
         Err(error) if error.is(codes::APPROVAL_PENDING) => return done(&portal, register::pending()),
         Err(error) if error.is(codes::CODE_INVALID) => return Err(expired()),
         Err(error) => error,
@@ -247,9 +241,5 @@ fn name_form(
         asks_invite: arrival.registration == RegistrationMode::Invite,
         needs_approval: arrival.registration == RegistrationMode::Approval,
     };
-    let mut response = page(status, &view);
-    if let Some(cookie) = visitor.set_cookie {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    Ok(response)
+    Ok(visitor.page(status, &view))
 }

@@ -23,7 +23,7 @@ use service_kit::lifecycle::Lifecycle;
 use service_kit::problem::Problem;
 use service_kit::secret::sha256_base64url;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 pub(crate) const INTERNAL: &str = "internal-token-internal-token-0001";
 pub(crate) const ROUTER: &str = "router-token-router-token-router-01";
@@ -73,6 +73,8 @@ pub(crate) struct FakeDeploy {
 }
 
 struct FakeState {
+    /// Holds the port; a socket that does not listen refuses who calls, and nobody else can have its address.
+    reserved: Option<TcpSocket>,
     mood: Mood,
     orders: Vec<RegisterRequest>,
     made: Vec<RegisterAnswer>,
@@ -82,17 +84,24 @@ struct FakeState {
 
 impl FakeDeploy {
     /// Takes an address but does not answer there yet.
-    pub(crate) async fn reserve() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let state =
-            FakeState { mood: Mood::Accept, orders: Vec::new(), made: Vec::new(), removed: Vec::new() };
+    pub(crate) fn reserve() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+        let address = socket.local_addr().expect("an address");
+        let state = FakeState {
+            reserved: Some(socket),
+            mood: Mood::Accept,
+            orders: Vec::new(),
+            made: Vec::new(),
+            removed: Vec::new(),
+        };
         Self { address, inner: Arc::new(Mutex::new(state)) }
     }
 
     /// Begins to answer.
-    pub(crate) async fn come_up(&self) {
-        let listener = TcpListener::bind(self.address).await.expect("the reserved port");
+    pub(crate) fn come_up(&self) {
+        let socket = self.inner.lock().expect("a lock").reserved.take().expect("not up yet");
+        let listener = socket.listen(1024).expect("the reserved port");
         let routes = Router::new()
             .route("/api/instances/register", post(take_order))
             .route("/api/owners/{id}", delete(remove_owner))
@@ -208,8 +217,8 @@ impl TestApp {
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let deploy = FakeDeploy::reserve().await;
-        deploy.come_up().await;
+        let deploy = FakeDeploy::reserve();
+        deploy.come_up();
         Self::start_beside(deploy, change).await
     }
 
@@ -222,8 +231,8 @@ impl TestApp {
 
     /// A service whose issuer is the address where it serves clients, so that another one can be its client.
     pub(crate) async fn start_reachable() -> Self {
-        let deploy = FakeDeploy::reserve().await;
-        deploy.come_up().await;
+        let deploy = FakeDeploy::reserve();
+        deploy.come_up();
         let dir = Arc::new(tempfile::tempdir().expect("a folder"));
         let mut config = test_config(&dir.path().join("authz"), deploy.address);
         let instance = bind().await;

@@ -68,7 +68,7 @@ async fn until_ready(client: &AuthzClient) {
 #[tokio::test]
 async fn a_kill_loses_nothing_that_was_answered() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (addresses, deploy) = (Addresses::free(), FakeDeploy::reserve().await);
+    let (addresses, deploy) = (Addresses::free(), FakeDeploy::reserve());
     let process = addresses.start(folder.path(), deploy.address);
     let client = addresses.client();
     until_ready(&client).await;
@@ -85,7 +85,7 @@ async fn a_kill_loses_nothing_that_was_answered() {
     let keys = client.jwks().await.expect("keys");
     drop(process);
 
-    deploy.come_up().await;
+    deploy.come_up();
     let _process = addresses.start(folder.path(), deploy.address);
     until_ready(&client).await;
     let session = SessionRequest { session: registered.session };

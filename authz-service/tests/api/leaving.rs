@@ -113,12 +113,12 @@ async fn the_removal_of_an_instance_waits_for_deploy_control_across_a_restart() 
 
 #[tokio::test]
 async fn an_instance_that_was_ordered_meanwhile_goes_too() {
-    let app = TestApp::start_beside(FakeDeploy::reserve().await, |_| {}).await;
+    let app = TestApp::start_beside(FakeDeploy::reserve(), |_| {}).await;
     let answer = app.register("alice").await.expect(201);
     let alice = answer.text("user_id");
     app.delete(&format!("/internal/accounts/{alice}")).await.expect(204);
     until_postponed(&app, 1).await;
-    app.deploy.come_up().await;
+    app.deploy.come_up();
     app.clock.advance(Duration::from_mins(1));
     until_removals(&app, &alice, 1).await;
     assert!(app.deploy.orders().is_empty(), "the order went with the account");

@@ -21,7 +21,7 @@ async fn an_order_is_carried_over_at_once() {
 
 #[tokio::test]
 async fn an_order_waits_for_deploy_control_across_a_restart() {
-    let app = TestApp::start_beside(FakeDeploy::reserve().await, |_| {}).await;
+    let app = TestApp::start_beside(FakeDeploy::reserve(), |_| {}).await;
     let session = app.register("alice").await.expect(201).text("session");
     let reason = loop {
         let view = app.session(&session).await.expect(200).body["provisioning"].clone();
@@ -34,7 +34,7 @@ async fn an_order_waits_for_deploy_control_across_a_restart() {
     assert!(reason.contains("tried again"), "{reason}");
     let app = app.restart().await;
     assert_eq!(app.session(&session).await.expect(200).body["provisioning"]["state"], "queued");
-    app.deploy.come_up().await;
+    app.deploy.come_up();
     app.clock.advance(Duration::from_mins(1));
     app.until_order(&session, "accepted").await;
     assert_eq!(app.deploy.orders().len(), 1);

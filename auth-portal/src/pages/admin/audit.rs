@@ -33,8 +33,9 @@ struct AuditPageView {
     form: AuditQuery,
     choices: Vec<(&'static str, bool)>,
     rows: Vec<EntryRow>,
+    /// Addresses of the first page, unless this is it, and of the one that follows.
+    first: Option<String>,
     next: Option<String>,
-    is_first: bool,
     /// The filter as the query of an address.
     query: String,
 }
@@ -129,7 +130,7 @@ pub(super) async fn show(
         choices: ACTIONS.iter().map(|action| (*action, *action == form.action)).collect(),
         rows: found.entries.into_iter().map(row).collect(),
         next: found.next.map(|next| format!("/admin/audit?{query}&before={next}")),
-        is_first: form.before.is_none(),
+        first: form.before.map(|_| format!("/admin/audit?{query}")),
         form,
         query,
     };

@@ -46,7 +46,9 @@ struct InstancePage {
     last_used: Option<Moment>,
     /// The action and the words on its button.
     actions: Vec<(&'static str, &'static str)>,
-    is_newest: bool,
+    /// Addresses of the ledger's first page, unless this is it, and of the one that follows.
+    newest: Option<String>,
+    older: Option<String>,
     confirm_words: String,
     /// This very page, while it changes by itself.
     poll: String,
@@ -182,7 +184,8 @@ async fn render(
         created: moment(view.created_at, now),
         last_used: view.last_activity_at.map(|at| moment(at, now)),
         actions: offers(view.state).iter().filter(|_| idle).map(|action| (*action, words(action))).collect(),
-        is_newest: around.before.is_none(),
+        newest: around.before.map(|_| path.clone()),
+        older: parts.older.map(|seq| format!("{path}?before={seq}")),
         confirm_words: fill(texts().admin.confirm, &[("name", view.slug.as_str())]),
         poll: if idle && class != "moving" { String::new() } else { path.clone() },
         path,

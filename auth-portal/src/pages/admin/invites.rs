@@ -41,8 +41,9 @@ struct InvitesPage {
     /// Whether sign-up asks for one.
     is_asked: bool,
     rows: Vec<InviteRow>,
+    /// Addresses of the first page, unless this is it, and of the one that follows.
+    first: Option<String>,
     next: Option<String>,
-    is_first: bool,
 }
 
 #[derive(Template)]
@@ -216,7 +217,7 @@ async fn render(portal: &Portal, session: &Session, view: View) -> PageResult {
         is_asked: settings.map_or(true, |settings| settings.registration == RegistrationMode::Invite),
         rows: found.invites.into_iter().map(|invite| row(invite, now)).collect(),
         next: found.next.map(|next| format!("/admin/invites?before={next}")),
-        is_first: view.before.is_none(),
+        first: view.before.map(|_| "/admin/invites".to_owned()),
     };
     Ok(page(view.status, &shown))
 }

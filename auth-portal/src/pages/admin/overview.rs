@@ -41,10 +41,9 @@ struct OverviewPage {
     more_work: Option<String>,
     rows: Vec<InstanceRow>,
     choices: Vec<Choice>,
-    /// The state that is shown alone; empty for all.
-    state: &'static str,
+    /// Addresses of the first page, unless this is it, and of the one that follows.
+    first: Option<String>,
     next: Option<String>,
-    is_first: bool,
     /// This very page, while something on it changes by itself.
     poll: String,
 }
@@ -179,9 +178,8 @@ async fn render(
         work,
         rows: list.instances.iter().map(|instance| instance_row(instance, now)).collect(),
         choices: choices(shown.state),
-        state,
         next: list.next.map(|after| address(Some(after))),
-        is_first: shown.after.is_none(),
+        first: shown.after.map(|_| address(None)),
         poll,
     };
     Ok(page(status, &view))

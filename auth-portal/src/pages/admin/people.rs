@@ -32,9 +32,9 @@ struct PeoplePageView {
     states: Vec<Choice>,
     roles: Vec<Choice>,
     rows: Vec<PersonRow>,
-    first: String,
+    /// Addresses of the first page, unless this is it, and of the one that follows.
+    first: Option<String>,
     next: Option<String>,
-    is_first: bool,
 }
 
 /// An entry of a list to choose from.
@@ -123,9 +123,8 @@ pub(super) async fn show(
             })
             .into(),
         rows: found.people.into_iter().map(|person| row(person, now)).collect(),
-        first: address(&filter, None),
+        first: before.map(|_| address(&filter, None)),
         next: found.next.map(|next| address(&filter, Some(next))),
-        is_first: before.is_none(),
         text: query.text,
     };
     Ok(page(StatusCode::OK, &view))

@@ -1,7 +1,7 @@
 //! For looking at the pages while working on them: runs the app with an issuer of its own, and in front of it
 //! a small proxy that adds alice's assertion as the router would.
 //!
-//! `cargo run -p app-instance --example preview -- [config.json] [port] [data folder]`
+//! `cargo run -p app-instance --example preview_app -- [config.json] [port] [data folder]`
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a tool for the one who works on the pages")]
 
