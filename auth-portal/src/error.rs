@@ -58,6 +58,8 @@ pub(crate) enum PageError {
     SignIn(Option<NextPath>),
     #[error("an administrator lacks a second factor")]
     SecondFactorNeeded,
+    #[error("the account has no password to confirm this with")]
+    PasswordNeeded,
     #[error("{neighbour:?} is unavailable: {reason}")]
     Unavailable {
         neighbour: Neighbour,
@@ -115,6 +117,7 @@ impl PageError {
                 UpstreamRefusal::Taken => StatusCode::CONFLICT,
                 _ => StatusCode::FORBIDDEN,
             },
+            Self::PasswordNeeded => StatusCode::CONFLICT,
             Self::SignIn(_) | Self::SecondFactorNeeded => StatusCode::SEE_OTHER,
             Self::Unavailable { .. } | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -145,7 +148,10 @@ impl PageError {
             Self::Unavailable { neighbour: Neighbour::Deploy, .. } => {
                 (t.unavailable, t.unavailable_deploy.to_owned())
             }
-            Self::UpstreamRefused { reason, .. } => (texts().upstream.refused, refusal(*reason).to_owned()),
+            Self::UpstreamRefused { reason, .. } => (refusal_title(*reason), refusal(*reason).to_owned()),
+            Self::PasswordNeeded => {
+                (texts().upstream.first_needed, texts().upstream.first_needed_text.to_owned())
+            }
             Self::Busy => (t.busy, t.busy_text.to_owned()),
             Self::SignIn(_) | Self::SecondFactorNeeded | Self::Internal(_) => {
                 (t.internal, t.internal_text.to_owned())
@@ -159,7 +165,8 @@ impl PageError {
         match self {
             Self::Csrf { again } => (again, t.csrf_again),
             Self::NotYours { .. } | Self::NoSuchInstance(_) => ("/account", t.to_own),
-            Self::UpstreamRefused {
+            Self::PasswordNeeded
+            | Self::UpstreamRefused {
                 reason: UpstreamRefusal::Taken | UpstreamRefusal::SessionEnded, ..
             } => ("/account/security", texts().tabs.security),
             Self::UpstreamRefused { .. } => ("/login", texts().common.sign_in),
@@ -167,6 +174,14 @@ impl PageError {
             Self::Unavailable { .. } | Self::Busy => ("", t.reload),
             _ => ("/", t.to_start),
         }
+    }
+}
+
+/// Two of the refusals are of somebody who is signed in and wanted to link.
+fn refusal_title(reason: UpstreamRefusal) -> &'static str {
+    match reason {
+        UpstreamRefusal::Taken | UpstreamRefusal::SessionEnded => texts().upstream.not_linked,
+        _ => texts().upstream.refused,
     }
 }
 

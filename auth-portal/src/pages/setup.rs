@@ -113,5 +113,5 @@ fn form(
 
 fn closed(status: StatusCode) -> Response {
     let (title, text) = (texts().setup.closed_title, texts().setup.closed_text);
-    page(status, &ClosedPage { shell: Shell::visitor(), title, text })
+    page(status, &ClosedPage { shell: Shell::anybody(), title, text })
 }

@@ -11,6 +11,7 @@ texts! {
         unavailable: "{name} cannot be reached just now: {reason}. Sign in with your password, or try again in a moment."
             => "暂时无法使用 {name} 登录：{reason}。请使用密码登录，或稍后再试。",
         refused: "You are not signed in" => "未能登录",
+        not_linked: "Nothing was linked" => "没有关联",
         other_browser: "This sign-in was begun in another browser. Go on there, or begin again here."
             => "这次登录是在另一个浏览器中开始的。请回到那里继续，或在这里重新开始。",
         expired: "This sign-in is over or took longer than ten minutes. Begin again."
@@ -21,10 +22,10 @@ texts! {
             => "收到的答复不可信，所以没有登录。请重新开始；如果一直如此，请告知运维人员。",
         away: "The service at which you wanted to sign in does not answer just now. Your password still works here."
             => "你想用来登录的服务暂时没有响应。你在这里的密码仍然可用。",
-        taken: "Nothing was linked: that sign-in belongs to another account here, or your account has another one."
-            => "没有关联：该登录方式已属于这里的另一个账户，或者你的账户已关联了另一个。",
-        session_ended: "You were signed out meanwhile, so nothing was linked. Sign in and begin again."
-            => "你在此期间已退出登录，所以没有关联。请登录后重新开始。",
+        taken: "That sign-in belongs to another account here, or your account has another one."
+            => "该登录方式已属于这里的另一个账户，或者你的账户已关联了另一个。",
+        session_ended: "You were signed out meanwhile. Sign in and begin again."
+            => "你在此期间已退出登录。请登录后重新开始。",
         closed: "You have no account here yet, and no new ones are made at the moment. Ask the operator for one."
             => "你在这里还没有账户，目前也不接受新账户。请向运维人员申请。",
         pending: "Your account waits for an administrator. You can sign in as soon as it is approved."
@@ -51,6 +52,12 @@ texts! {
         done_link: "The sign-in is linked." => "已关联该登录方式。",
         done_unlink: "The sign-in is no longer linked." => "已取消关联。",
         first: "Set a password" => "设置密码",
+        first_needed: "Set a password first" => "请先设置密码",
+        first_needed_text: "Your account has no password yet, and what you are about to do is confirmed with one. Set it \
+                            under Security and come back."
+            => "你的账户还没有密码，而此操作需要用密码确认。请先在“安全”页面设置密码，然后回到这里。",
+        first_for_address: "Set a password first: a new address is confirmed with it."
+            => "请先设置密码：更改地址时需要用它确认。",
         first_lead: "Your account has no password yet. Afterwards you are signed out everywhere else."
             => "你的账户还没有密码。设置后，你在其他所有地方的登录都会退出。",
         first_again: "To set one, sign out, sign in again, and do it within 15 minutes."

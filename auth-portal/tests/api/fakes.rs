@@ -1,10 +1,14 @@
 //! Stand-ins for authz-service and deploy-control on ports of their own: they check the token, keep what they
 //! were asked, and answer from a state that the test (or the preview) sets.
 
+#[path = "fakes/accounts.rs"]
+mod fake_accounts;
 #[path = "fake_audit.rs"]
 mod fake_audit;
 #[path = "fake_data.rs"]
 mod fake_data;
+#[path = "fakes/instances.rs"]
+mod fake_instances;
 #[path = "fakes/invites.rs"]
 mod fake_invites;
 #[path = "fakes/keep_awake.rs"]
@@ -17,6 +21,8 @@ mod fake_machine;
 mod fake_mail;
 #[path = "fake_oauth.rs"]
 mod fake_oauth;
+#[path = "fakes/operations.rs"]
+mod fake_operations;
 #[path = "fakes/people.rs"]
 mod fake_people;
 #[path = "fakes/second_factor.rs"]
@@ -29,44 +35,34 @@ mod fake_settings;
 mod fake_upstream;
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::extract::{Path, Query, Request, State};
+use axum::Router;
+use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::routing::get;
 use control_api::api_keys::ApiKeyView;
 use control_api::audit::AuditEntryView;
 use control_api::audit_targets::AuditTargetView;
 use control_api::authz::{
-    HandoffAnswer, HandoffRequest, LoginAccountAnswer, LoginAccountRequest, OrderInstanceRequest, OrderState,
-    PortalSettings, ProvisioningView, RegisterAccountAnswer, RegisterAccountRequest, RegistrationMode, Role,
-    SessionRequest, SessionView, UserView,
+    OrderState, PortalSettings, ProvisioningView, RegistrationMode, Role, SessionView, UserView,
 };
 use control_api::codes;
 use control_api::deploy::{
-    ActiveOperation, CheckView, ConfigureProviderRequest, EventList, EventView, EventsQuery, HealthView,
-    InstanceList, InstanceState, InstanceView, ListQuery, OperationKind, OperationState, OperationView,
-    OverviewView, ProbeAnswer, ProviderSummary, ResolveRequest, StateCount, StatsView,
+    EventView, HealthView, InstanceState, InstanceView, OperationKind, OperationState, OperationView,
 };
 use control_api::ids::{InstanceId, OperationId, SessionId, UserId};
 use control_api::invites::InviteView;
 use control_api::people::PersonView;
-use control_api::second_factor::LoginOutcome;
 use control_api::sessions::SessionItem;
 use control_api::settings::SettingsView;
-use control_api::wire::WireSecret;
-use futures_util::StreamExt as _;
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use service_kit::problem::Problem;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_stream::wrappers::WatchStream;
 use url::Url;
 
 /// The token that authz-service takes.
@@ -164,7 +160,7 @@ impl Default for World {
             operations: BTreeMap::new(),
             events: Vec::new(),
             log: String::new(),
-            health: healthy(),
+            health: fake_operations::healthy(),
             proven: true,
             refusals: BTreeMap::new(),
             authz_down: false,
@@ -183,13 +179,7 @@ impl Fakes {
     /// Starts both; answers their addresses, authz-service first.
     pub(crate) async fn start(&self) -> (Url, Url) {
         let authz = Router::new()
-            .route("/portal/settings", get(settings))
-            .route("/portal/register", post(register))
-            .route("/portal/login", post(login))
-            .route("/portal/session", post(session))
-            .route("/portal/logout", post(logout))
-            .route("/portal/provisioning", post(order))
-            .route("/portal/handoff", post(handoff))
+            .merge(fake_accounts::routes())
             .merge(fake_audit::routes())
             .merge(fake_mail::routes())
             .merge(fake_data::authz_routes())
@@ -205,21 +195,11 @@ impl Fakes {
             .layer(from_fn_with_state((self.clone(), AUTHZ_TOKEN), gate))
             .with_state(self.clone());
         let deploy = Router::new()
-            .route("/api/instances", get(list))
-            .route("/api/instances/resolve", post(resolve))
-            .route("/api/instances/configure-provider", post(configure))
-            .route("/api/instances/{id}", get(instance).delete(remove))
-            .route("/api/instances/{id}/stats", get(stats))
-            .route("/api/instances/{id}/events", get(events))
-            .route("/api/instances/{id}/logs", get(log))
+            .merge(fake_instances::routes())
+            .merge(fake_operations::routes())
             .merge(fake_data::deploy_routes())
-            .route("/api/instances/{id}/{action}", post(act))
             .merge(fake_keep_awake::routes())
-            .route("/api/isolation/probe", post(prove))
-            .route("/api/overview", get(overview))
             .merge(fake_machine::routes())
-            .route("/health", get(health))
-            .route("/api/operations/{id}", get(operation).delete(cancel))
             .route("/health/ready", get(async || "ok"))
             .layer(from_fn_with_state((self.clone(), DEPLOY_TOKEN), gate))
             .with_state(self.clone());
@@ -333,6 +313,10 @@ impl Fakes {
     }
 }
 
+fn gone() -> Problem {
+    problem(404, codes::NOT_FOUND, "There is no such instance.")
+}
+
 /// An order that deploy-control has.
 pub(crate) fn accepted(operation: Option<OperationId>) -> ProvisioningView {
     ProvisioningView { state: OrderState::Accepted, instance_id: None, operation_id: operation, reason: None }
@@ -380,245 +364,4 @@ type Answer<T> = Result<T, Problem>;
 
 fn ended() -> Problem {
     problem(401, codes::SESSION_ENDED, "sign in again")
-}
-
-async fn settings(State(fakes): State<Fakes>) -> Json<PortalSettings> {
-    Json(fakes.world().settings.clone())
-}
-
-async fn register(State(fakes): State<Fakes>, Json(body): Json<RegisterAccountRequest>) -> Response {
-    let Ok(name) = body.username.parse::<control_api::names::Username>() else {
-        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, codes::INVALID_INPUT, "Bad input")
-            .field("username", "may contain the letters a to z, digits and single hyphens only")
-            .field("email", "must be an e-mail address such as alice@example.com");
-        return problem.into_response();
-    };
-    let secret = format!("session-of-{name}-0123456789");
-    let user = fakes.person(name.as_str(), &secret);
-    let instance = fakes.instance(&user, InstanceState::Creating);
-    let operation = fakes.operation(instance.instance_id, "container", "Creating the container", 40);
-    fakes.order(&secret, accepted(Some(operation.operation_id)));
-    let answer = RegisterAccountAnswer {
-        user_id: user.user_id,
-        session: WireSecret::new(secret),
-        operation: Some(operation.operation_id),
-    };
-    (StatusCode::CREATED, Json(answer)).into_response()
-}
-
-async fn login(
-    State(fakes): State<Fakes>,
-    Json(body): Json<LoginAccountRequest>,
-) -> Answer<Json<LoginOutcome>> {
-    let world = fakes.world();
-    let found =
-        world.people.iter().find(|(name, word, _)| *name == body.login && word == body.password.expose());
-    let (_, _, user) = found.ok_or_else(|| problem(401, codes::BAD_CREDENTIALS, "wrong"))?;
-    if world.second_factors.contains_key(&user.user_id) || world.passkeys.of.contains_key(&user.user_id) {
-        return Ok(Json(fake_second_factor::asked(user)));
-    }
-    let session = world.sessions.iter().find(|(_, view)| view.user == *user).ok_or_else(ended)?.0;
-    Ok(Json(LoginOutcome::SignedIn(LoginAccountAnswer {
-        user_id: user.user_id,
-        session: WireSecret::new(session.clone()),
-        cookie_max_age_s: body.remember.then_some(30 * 86_400),
-    })))
-}
-
-async fn session(State(fakes): State<Fakes>, Json(body): Json<SessionRequest>) -> Answer<Json<SessionView>> {
-    fakes.world().sessions.get(body.session.expose()).cloned().map(Json).ok_or_else(ended)
-}
-
-async fn logout(State(fakes): State<Fakes>, Json(body): Json<SessionRequest>) -> StatusCode {
-    fakes.world().sessions.remove(body.session.expose());
-    StatusCode::NO_CONTENT
-}
-
-async fn order(State(fakes): State<Fakes>, Json(body): Json<OrderInstanceRequest>) -> Answer<Response> {
-    let view = ProvisioningView {
-        state: OrderState::Queued,
-        instance_id: None,
-        operation_id: None,
-        reason: Some("in the outbox".to_owned()),
-    };
-    let mut world = fakes.world();
-    world.sessions.get_mut(body.session.expose()).ok_or_else(ended)?.provisioning = view.clone();
-    Ok((StatusCode::ACCEPTED, Json(view)).into_response())
-}
-
-async fn handoff(
-    State(fakes): State<Fakes>,
-    Json(body): Json<HandoffRequest>,
-) -> Answer<Json<HandoffAnswer>> {
-    let world = fakes.world();
-    let session = world.sessions.get(body.session.expose()).ok_or_else(ended)?;
-    if world.instances[&body.instance_id].owner_id != session.user.user_id {
-        return Err(problem(403, codes::NOT_YOURS, "not yours"));
-    }
-    Ok(Json(HandoffAnswer { code: "the-one-time-code".into() }))
-}
-
-async fn list(State(fakes): State<Fakes>, Query(query): Query<ListQuery>) -> Json<InstanceList> {
-    let limit = query.limit.unwrap_or(100) as usize;
-    let world = fakes.world();
-    let fits = |instance: &&InstanceView| {
-        query.state.is_none_or(|state| instance.state == state)
-            && query.after.is_none_or(|after| instance.instance_id > after)
-    };
-    let mut found: Vec<_> = world.instances.values().filter(fits).take(limit + 1).cloned().collect();
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next = found.last().map(|instance| instance.instance_id).filter(|_| more);
-    Json(InstanceList { instances: found, next })
-}
-
-async fn overview(State(fakes): State<Fakes>) -> Json<OverviewView> {
-    let world = fakes.world();
-    let count = |state| {
-        let count = world.instances.values().filter(|instance| instance.state == state).count() as u64;
-        (count > 0).then_some(StateCount { state, count })
-    };
-    let operations: Vec<_> = world
-        .operations
-        .values()
-        .map(|sender| sender.borrow().clone())
-        .filter(|operation| !operation.state.is_final())
-        .map(|operation| {
-            let slug = world.instances[&operation.instance_id.expect("an instance")].slug.clone();
-            ActiveOperation { slug, operation }
-        })
-        .collect();
-    let states = InstanceState::ALL.into_iter().filter_map(count).collect();
-    Json(OverviewView { states, active: operations.len() as u64, operations })
-}
-
-/// The checks of a machine on which all is well.
-pub(crate) fn healthy() -> HealthView {
-    let ok = || CheckView { state: "ok".to_owned(), reason: None };
-    let checks = ["disk", "docker", "isolation"].map(|name| (name.to_owned(), ok()));
-    HealthView { ready: true, checks: checks.into() }
-}
-
-async fn health(State(fakes): State<Fakes>) -> Json<HealthView> {
-    Json(fakes.world().health.clone())
-}
-
-async fn prove(State(fakes): State<Fakes>) -> Json<ProbeAnswer> {
-    let proven = fakes.world().proven;
-    Json(ProbeAnswer { proven, reason: (!proven).then(|| "an instance can reach the host".to_owned()) })
-}
-
-fn gone() -> Problem {
-    problem(404, codes::NOT_FOUND, "There is no such instance.")
-}
-
-async fn instance(State(fakes): State<Fakes>, Path(id): Path<InstanceId>) -> Answer<Json<InstanceView>> {
-    fakes.world().instances.get(&id).cloned().map(Json).ok_or_else(gone)
-}
-
-async fn remove(
-    State(fakes): State<Fakes>,
-    Path(id): Path<InstanceId>,
-    request: Request,
-) -> Answer<Response> {
-    let mut world = fakes.world();
-    let instance = world.instances.get_mut(&id).ok_or_else(gone)?;
-    instance.state = InstanceState::Deleting;
-    let query = request.uri().query().unwrap_or_default().to_owned();
-    world.calls.push((format!("DELETE {id}"), Value::String(query)));
-    let answer = json!({ "operation_id": OperationId::generate(), "instance_id": id, "state": "deleting" });
-    Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
-}
-
-async fn stats(State(fakes): State<Fakes>, Path(id): Path<InstanceId>) -> Answer<Json<StatsView>> {
-    fakes.world().instances.get(&id).ok_or_else(gone)?;
-    Ok(Json(StatsView {
-        cpu_limit_percent: 100.0,
-        pids_limit: 256,
-        cpu_percent: 12.4,
-        memory_bytes: 64 << 20,
-        memory_limit_bytes: 256 << 20,
-        pids: 4,
-        disk_bytes: 700 << 20,
-        disk_limit_bytes: 1 << 30,
-    }))
-}
-
-async fn events(State(fakes): State<Fakes>, Query(query): Query<EventsQuery>) -> Json<EventList> {
-    let world = fakes.world();
-    let before = |event: &&EventView| query.before.is_none_or(|seq| event.seq < seq);
-    let limit = query.limit.unwrap_or(100) as usize;
-    Json(EventList { events: world.events.iter().filter(before).take(limit).cloned().collect() })
-}
-
-async fn log(State(fakes): State<Fakes>) -> String {
-    fakes.world().log.clone()
-}
-
-async fn cancel(State(fakes): State<Fakes>, Path(id): Path<OperationId>) -> Answer<Json<OperationView>> {
-    let missing = || problem(404, codes::NOT_FOUND, "no such operation");
-    let world = fakes.world();
-    let sender = world.operations.get(&id).ok_or_else(missing)?;
-    sender.send_modify(|view| view.state = OperationState::Cancelled);
-    Ok(Json(sender.borrow().clone()))
-}
-
-async fn resolve(State(fakes): State<Fakes>, Json(body): Json<ResolveRequest>) -> Answer<Json<InstanceView>> {
-    let world = fakes.world();
-    let mut all = world.instances.values();
-    let found = all.find(|instance| {
-        body.user_id == Some(instance.owner_id) || body.slug.as_ref() == Some(&instance.slug)
-    });
-    found.cloned().map(Json).ok_or_else(|| problem(404, codes::NOT_FOUND, "no such instance"))
-}
-
-async fn configure(
-    State(fakes): State<Fakes>,
-    Json(body): Json<ConfigureProviderRequest>,
-) -> Answer<Json<InstanceView>> {
-    let mut world = fakes.world();
-    let id = body.instance_id.ok_or_else(|| problem(404, codes::NOT_FOUND, "no id"))?;
-    let instance = world.instances.get_mut(&id).ok_or_else(|| problem(404, codes::NOT_FOUND, "gone"))?;
-    instance.provider = Some(ProviderSummary {
-        kind: body.provider.kind.as_str().to_owned(),
-        model: body.provider.model,
-        base_url: body.provider.base_url,
-    });
-    Ok(Json(instance.clone()))
-}
-
-async fn act(State(fakes): State<Fakes>, Path((id, action)): Path<(InstanceId, String)>) -> Answer<Response> {
-    let mut world = fakes.world();
-    let instance = world.instances.get_mut(&id).ok_or_else(|| problem(404, codes::NOT_FOUND, "gone"))?;
-    instance.state = match action.as_str() {
-        "stop" => InstanceState::Stopped,
-        "sleep" => InstanceState::Asleep,
-        _ => InstanceState::Starting,
-    };
-    let answer = json!({
-        "operation_id": OperationId::generate(), "instance_id": id, "state": instance.state,
-    });
-    Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
-}
-
-async fn operation(
-    State(fakes): State<Fakes>,
-    Path(id): Path<OperationId>,
-    headers: HeaderMap,
-) -> Answer<Response> {
-    let missing = || problem(404, codes::NOT_FOUND, "no such operation");
-    let receiver = fakes.world().operations.get(&id).ok_or_else(missing)?.subscribe();
-    if headers.get(header::ACCEPT).is_none_or(|accept| accept != "text/event-stream") {
-        let view = receiver.borrow().clone();
-        return Ok(Json(view).into_response());
-    }
-    // The final state is sent and ends the stream.
-    let ended = Arc::new(Mutex::new(false));
-    let stream = WatchStream::new(receiver)
-        .take_while(move |view| {
-            let before = std::mem::replace(&mut *ended.lock().expect("a lock"), view.state.is_final());
-            std::future::ready(!before)
-        })
-        .map(|view| Ok::<_, Infallible>(Event::default().json_data(view).expect("json")));
-    Ok(Sse::new(stream).into_response())
 }

@@ -297,6 +297,28 @@ async fn the_only_way_in_is_not_offered_for_removal_and_a_first_password_is() {
 }
 
 #[tokio::test]
+async fn who_has_no_password_is_told_to_set_one_before_what_it_confirms() {
+    let app = with_issuer().await;
+    app.fakes.linked(None);
+    let (mut browser, page) = security(&app).await;
+    page.shows("name=\"email_password\"");
+    app.fakes.world().upstream.no_password = true;
+    let page = browser.get("/account/security").await;
+    page.hides("name=\"email_password\"");
+    page.shows("a new address is confirmed with it");
+    let begin = browser.post("/account/second-factor/begin", &[]).await;
+    let pages = [begin, browser.get("/account/delete").await, browser.get("/account/passkeys/new").await];
+    for page in pages {
+        assert_eq!(page.status, StatusCode::CONFLICT);
+        page.shows("Set a password first");
+        page.shows("href=\"/account/security\"");
+        page.hides("type=\"password\"");
+    }
+    app.fakes.world().upstream.no_password = false;
+    browser.get("/account/delete").await.shows("type=\"password\"");
+}
+
+#[tokio::test]
 async fn outages_on_the_security_page_are_told() {
     let app = with_issuer().await;
     let (mut browser, _) = security(&app).await;

@@ -26,6 +26,8 @@ pub(super) struct EmailForm {
     pub(super) state: Option<EmailState>,
     /// What the address is for, with the address.
     pub(super) lead: String,
+    /// There is a password to confirm a change with.
+    pub(super) has_password: bool,
     pub(super) faults: FormFaults,
     /// What was typed.
     pub(super) typed: String,
@@ -43,7 +45,7 @@ impl EmailForm {
         let state = state.inspect_err(|error| tracing::warn!(%error, "an address could not be shown")).ok();
         let email = state.as_ref().map_or("", |state| state.email.as_str());
         let lead = fill(texts().mail.address_lead, &[("email", email)]);
-        Self { state, lead, faults, typed }
+        Self { state, lead, has_password: true, faults, typed }
     }
 }
 

@@ -10,6 +10,7 @@ use control_api::codes;
 use control_api::people::DeleteAccountRequest;
 use http::{HeaderMap, StatusCode, header};
 
+use super::upstream::require_password;
 use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::SessionForm;
@@ -26,8 +27,9 @@ struct LeavePage {
 }
 
 /// `GET /account/delete`.
-pub(super) async fn show(SignedIn(session): SignedIn) -> Response {
-    render(&session, StatusCode::OK, FormFaults::default())
+pub(super) async fn show(State(portal): State<Portal>, SignedIn(session): SignedIn) -> PageResult {
+    require_password(&portal, &session).await?;
+    Ok(render(&session, StatusCode::OK, FormFaults::default()))
 }
 
 /// `POST /account/delete`.

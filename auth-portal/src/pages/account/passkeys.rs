@@ -18,6 +18,7 @@ use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
 use super::second_factor::{codes_page, judge};
+use super::upstream::require_password;
 use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::SessionForm;
@@ -60,6 +61,7 @@ struct RemovePage {
 
 /// `GET /account/passkeys/new`.
 pub(super) async fn show(State(portal): State<Portal>, SignedIn(session): SignedIn) -> PageResult {
+    require_password(&portal, &session).await?;
     form(&portal, &session, StatusCode::OK, String::new(), FormFaults::default()).await
 }
 

@@ -19,6 +19,7 @@ use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::upstream::require_password;
 use crate::app::Portal;
 use crate::error::{PageError, redirect};
 use crate::form::SessionForm;
@@ -140,6 +141,7 @@ pub(super) async fn to_page() -> Response {
 
 /// `POST /account/second-factor/begin`.
 pub(super) async fn begin(State(portal): State<Portal>, form: SessionForm) -> PageResult {
+    require_password(&portal, &form.session).await?;
     setup(&portal, &form.session, StatusCode::OK, FormFaults::default()).await
 }
 

@@ -139,7 +139,7 @@ pub(super) async fn render(
 ) -> Response {
     let faults: Faults = faults.into();
     let request = SessionRequest { session: session.secret.clone() };
-    let (answer, email, factor, standing) = tokio::join!(
+    let (answer, mut email, factor, standing) = tokio::join!(
         portal.authz.sessions(&request),
         EmailForm::load(portal, session, faults.email),
         portal.authz.second_factor(&request),
@@ -156,6 +156,7 @@ pub(super) async fn render(
     let username = session.view.user.username.to_string();
     let upstream = standing.as_ref().and_then(|standing| Section::new(standing, faults.upstream, now));
     password.first = standing.filter(|standing| !standing.has_password).map(|standing| standing.fresh);
+    email.has_password = password.first.is_none();
     let shell = session.shell();
     page(status, &SecurityPage { shell, message, sessions, factor, username, password, upstream, email })
 }

@@ -80,6 +80,14 @@ pub(super) async fn standing(portal: &Portal, session: &Session) -> Option<Upstr
     answer.inspect_err(|error| tracing::warn!(%error, "the ways into an account could not be shown")).ok()
 }
 
+/// What a password confirms is not offered to an account that has none: people are told to set one first.
+pub(super) async fn require_password(portal: &Portal, session: &Session) -> Result<(), PageError> {
+    match standing(portal, session).await {
+        Some(standing) if !standing.has_password => Err(PageError::PasswordNeeded),
+        _ => Ok(()),
+    }
+}
+
 /// `POST /account/upstream/link`.
 pub(super) async fn link(
     State(portal): State<Portal>,

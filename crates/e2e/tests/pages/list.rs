@@ -1,6 +1,6 @@
 //! The one list of what is looked at: every page, in each situation in which it looks different.
 
-use control_api::authz::RegistrationMode;
+use control_api::authz::{RegistrationMode, Role};
 use control_api::deploy::InstanceState;
 use control_api::upstream::UpstreamArrival;
 
@@ -102,6 +102,10 @@ fn second_factor(fakes: &Fakes) -> Vec<View> {
         second("login-second-wrong").sending("/login/second", &[("code", "000000")]),
         page("second-factor-off", OWNER),
         page("second-factor-setup", OWNER).sending("/account/second-factor/begin", &[]),
+        page("second-factor-needed", ADMIN).with(|w| {
+            let sessions = w.sessions.values_mut().filter(|view| view.role == Role::Admin);
+            sessions.for_each(|view| view.second_factor_needed = true);
+        }),
         page("second-factor-on", "guarded"),
         page("second-factor-faults", "guarded").sending(
             "/account/second-factor/recovery-codes",
@@ -150,6 +154,7 @@ fn upstream() -> Vec<View> {
             set(w);
             w.upstream.no_password = true;
         }),
+        View::of("password-needed", "/account/delete").scene(OWNER).with(|w| w.upstream.no_password = true),
     ]
 }
 

@@ -84,6 +84,7 @@ async fn tour(driver: &Driver, language: &str, axe: &str, shots: Option<&Path>) 
         (world.authz_down, world.deploy_down, world.mail.sends) = switches;
         world.settings = settings;
         std::mem::take(&mut world.upstream);
+        world.sessions.values_mut().for_each(|session| session.second_factor_needed = false);
     }
     browser.close().await?;
     Ok(wrong)
