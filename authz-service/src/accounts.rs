@@ -78,6 +78,7 @@ impl Authz {
             invite_hash: user.invite_hash,
             post,
             language: request.language,
+            proved: false,
             identity: None,
         };
         let entry = audit::entry(now, &user_id, "register", &username, request.client_addr);

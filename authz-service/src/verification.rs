@@ -130,6 +130,7 @@ impl Authz {
         let alongside = Alongside {
             order: !pending,
             invite_hash: waiting.invite_hash,
+            proved: true,
             language: waiting.language,
             ..Alongside::default()
         };

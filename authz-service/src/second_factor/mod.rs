@@ -13,7 +13,6 @@ mod recovery;
 
 use control_api::authz::{Role, SessionRequest};
 use control_api::ids::UserId;
-use control_api::mail::Language;
 use control_api::passkeys::PasskeyView;
 use control_api::second_factor::SecondFactorView;
 use control_api::wire::WireSecret;
@@ -79,7 +78,8 @@ impl Authz {
     /// the account, whoever has them.
     pub(crate) async fn reset_second_factor(&self, user: UserId) -> Result<(), Error> {
         let entry = audit::entry(self.now(), &"operator", "second-factor-reset", &user, None);
-        let notice = self.mail(second_factor_notice(user), Language::default())?;
+        let language = self.store.language_of(user).await?;
+        let notice = self.mail(second_factor_notice(user), language)?;
         match self.store.reset_second_factor(user, &entry, notice).await? {
             None => return Err(Error::NotFound("There is no account with this id.")),
             Some(Some(seq)) => self.announce_revocation(seq),

@@ -55,6 +55,8 @@ pub(crate) struct Alongside<'a> {
     pub(crate) post: Post,
     /// What the account's mails are written in.
     pub(crate) language: Language,
+    /// The address is proved already.
+    pub(crate) proved: bool,
     /// Who the account is for, where the upstream knows the person.
     pub(crate) identity: Option<NewIdentity<'a>>,
 }
@@ -173,6 +175,12 @@ pub(super) async fn create(
     if alongside.language != Language::default() {
         let (id, language) = (account.user_id.to_string(), alongside.language.as_str());
         sqlx::query!("UPDATE accounts SET language = ? WHERE user_id = ?", language, id)
+            .execute(&mut *conn)
+            .await?;
+    }
+    if alongside.proved {
+        let (id, now) = (account.user_id.to_string(), account.created_at);
+        sqlx::query!("UPDATE accounts SET email_verified_at = ? WHERE user_id = ?", now, id)
             .execute(&mut *conn)
             .await?;
     }

@@ -87,7 +87,7 @@ impl Store {
         .transpose()
     }
 
-    /// Makes the account of a sign-up, with its address proved; of many at once one does. `None` where the link was
+    /// Makes the account of a sign-up; of many at once one does. `None` where the link was
     /// used in the meantime.
     pub(crate) async fn finish_registration(
         &self,
@@ -105,10 +105,6 @@ impl Store {
         }
         let creation = accounts::create(&mut tx, account, alongside, audit).await?;
         if creation == Creation::Done {
-            let (id, now) = (account.user_id.to_string(), account.created_at);
-            sqlx::query!("UPDATE accounts SET email_verified_at = ? WHERE user_id = ?", now, id)
-                .execute(&mut *tx)
-                .await?;
             tx.commit().await?;
         }
         Ok(Some(creation))

@@ -15,6 +15,7 @@ use crate::error::{Error, Faults};
 use crate::password::hashing::NO_PASSWORD;
 use crate::sessions::{self, Origin};
 use crate::store::accounts::{Account, AccountState, Alongside};
+use crate::store::mails::Post;
 use crate::store::upstream::NewIdentity;
 
 impl Authz {
@@ -48,7 +49,7 @@ impl Authz {
         let mut faults = Faults::default();
         let username = parse_username(&request.username, &mut faults);
         let email = parse_email(&request.email, &mut faults);
-        // Who must prove an address has proved the one that the issuer verified, and no other.
+        // The issuer has verified one address, and no other.
         let proved = email.as_ref().is_some_and(|email| email.eq_ignore_ascii_case(&arrival.email));
         if self.verification() == EmailVerification::Required && !proved {
             faults.add("email", "must be the one that is verified where you signed in");
@@ -64,7 +65,8 @@ impl Authz {
         let (now, user_id) = (self.now(), UserId::generate());
         let origin = Origin::new(address, request.agent.as_deref(), false);
         let (session, session_secret) = sessions::start(user_id, origin, now);
-        let post = self.verification_post(user_id, &email, request.language)?;
+        let post =
+            if proved { Post::default() } else { self.verification_post(user_id, &email, request.language)? };
         let pending = mode == RegistrationMode::Approval;
         let account = Account {
             user_id,
@@ -84,6 +86,7 @@ impl Authz {
             invite_hash,
             post,
             language: request.language,
+            proved,
             identity: Some(NewIdentity { browser_hash, identity: arrival.identity, audit: linked }),
         };
         let entry = audit::entry(now, &user_id, "register", &username, address);

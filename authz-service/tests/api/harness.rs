@@ -24,6 +24,7 @@ use service_kit::problem::Problem;
 use service_kit::secret::sha256_base64url;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Notify;
 
 pub(crate) const INTERNAL: &str = "internal-token-internal-token-0001";
 pub(crate) const ROUTER: &str = "router-token-router-token-router-01";
@@ -60,7 +61,7 @@ impl Answer {
 #[derive(Clone, Debug)]
 pub(crate) enum Mood {
     Accept,
-    /// Takes the order and never answers, as if one of the two crashed in between.
+    /// Takes the order and does not answer, as if one of the two crashed in between, until it is let go.
     TakeAndHang,
     Problem(u16, &'static str, &'static str),
 }
@@ -70,6 +71,7 @@ pub(crate) enum Mood {
 pub(crate) struct FakeDeploy {
     pub(crate) address: SocketAddr,
     inner: Arc<Mutex<FakeState>>,
+    held: Arc<Notify>,
 }
 
 struct FakeState {
@@ -95,7 +97,7 @@ impl FakeDeploy {
             made: Vec::new(),
             removed: Vec::new(),
         };
-        Self { address, inner: Arc::new(Mutex::new(state)) }
+        Self { address, inner: Arc::new(Mutex::new(state)), held: Arc::new(Notify::new()) }
     }
 
     /// Begins to answer.
@@ -111,6 +113,11 @@ impl FakeDeploy {
 
     pub(crate) fn set_mood(&self, mood: Mood) {
         self.inner.lock().expect("a lock").mood = mood;
+    }
+
+    /// Answers the order that hangs.
+    pub(crate) fn let_go(&self) {
+        self.held.notify_one();
     }
 
     pub(crate) fn orders(&self) -> Vec<RegisterRequest> {
@@ -144,8 +151,9 @@ async fn take_order(
     match mood {
         Mood::Accept => (StatusCode::ACCEPTED, Json(fake.make(&order))).into_response(),
         Mood::TakeAndHang => {
-            fake.make(&order);
-            std::future::pending().await
+            let made = fake.make(&order);
+            fake.held.notified().await;
+            (StatusCode::ACCEPTED, Json(made)).into_response()
         }
         Mood::Problem(status, code, detail) => {
             let status = StatusCode::from_u16(status).expect("a status");

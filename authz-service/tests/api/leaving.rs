@@ -125,6 +125,32 @@ async fn an_instance_that_was_ordered_meanwhile_goes_too() {
 }
 
 #[tokio::test]
+async fn an_order_that_is_under_way_brings_nothing_back_of_an_account_that_left() {
+    let app = TestApp::start().await;
+    app.deploy.set_mood(Mood::TakeAndHang);
+    let alice = app.register("alice").await.expect(201).text("user_id");
+    while app.deploy.orders().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // It was taken, and its answer comes when the account is gone.
+    app.delete(&format!("/internal/accounts/{alice}")).await.expect(204);
+    app.deploy.let_go();
+    until_removals(&app, &alice, 1).await;
+    until_postponed(&app, 1).await;
+    app.clock.advance(Duration::from_mins(1));
+    until_removals(&app, &alice, 2).await;
+    until_postponed(&app, 2).await;
+    app.deploy.set_mood(Mood::Accept);
+    let app = app.restart().await;
+    app.clock.advance(Duration::from_mins(3));
+    while departures(&app).await > 0 {
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert_eq!(app.deploy.orders().len(), 1, "nothing was ordered again");
+    app.login("alice", PASSWORD).await.expect(401);
+}
+
+#[tokio::test]
 async fn a_person_leaves_with_name_and_password_typed_again() {
     let app = TestApp::start().await;
     let carol = administrator(&app, "carol").await;

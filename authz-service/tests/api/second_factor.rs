@@ -7,7 +7,8 @@ use control_api::second_factor::RECOVERY_CODES;
 use serde_json::json;
 
 use crate::authenticator::{Authenticator, Guarded, audited, change, codes, confirm, finish, pending, view};
-use crate::harness::{Answer, PASSWORD, TestApp};
+use crate::harness::{Answer, PASSWORD, TestApp, registration};
+use crate::sink::Sink;
 
 fn fault(answer: &Answer) -> &str {
     let errors = answer.body["errors"].as_object().expect("errors");
@@ -237,4 +238,38 @@ async fn every_change_is_written_down_and_no_secret_is() {
         assert!(!holds(secret.as_bytes()), "{secret}");
     }
     assert!(!holds(&alice.authenticator.secret), "the secret itself");
+}
+
+#[tokio::test]
+async fn every_change_of_it_is_told_at_the_proved_address() {
+    let mut sink = Sink::start(&[]).await;
+    let app = sink.app(&[("BEAVER_EMAIL_VERIFICATION", "required")]).await;
+    let mut body = registration("alice");
+    body["language"] = json!("zh-Hans");
+    app.post("/portal/register", &body).await.expect(403);
+    let token = sink.token("alice@example.com").await;
+    app.post("/portal/mail/confirm", &json!({"token": token})).await.expect(200);
+    let session = app.login("alice", PASSWORD).await.expect(200).text("session");
+    let user = app.session(&session).await.expect(200).body["user"]["user_id"].clone();
+    let subject = "Your two-step sign-in was changed";
+
+    let authenticator = Authenticator::begin(&app, &session).await;
+    let answer = confirm(&app, &session, &authenticator.code(&app), PASSWORD).await.expect(200);
+    assert_eq!(sink.expect_only("alice@example.com").await.header("Subject"), subject);
+    let first = &codes(&answer)[0];
+    let answer = change(&app, "recovery-codes", &answer.text("session"), first, PASSWORD).await.expect(200);
+    assert_eq!(sink.expect_only("alice@example.com").await.header("Subject"), subject);
+    let first = &codes(&answer)[0];
+    change(&app, "remove", &answer.text("session"), first, PASSWORD).await.expect(200);
+    assert_eq!(sink.expect_only("alice@example.com").await.header("Subject"), subject);
+
+    // Who operates it asks in no language, so the account's own is taken.
+    let session = app.login("alice", PASSWORD).await.expect(200).text("session");
+    let authenticator = Authenticator::begin(&app, &session).await;
+    confirm(&app, &session, &authenticator.code(&app), PASSWORD).await.expect(200);
+    sink.expect_only("alice@example.com").await;
+    let id = user.as_str().expect("an id");
+    app.delete(&format!("/internal/accounts/{id}/second-factor")).await.expect(204);
+    let told = sink.expect_only("alice@example.com").await;
+    assert!(told.text.contains("两步验证"), "{}", told.text);
 }

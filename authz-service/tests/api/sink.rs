@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use authz_service::MailConfig;
+use authz_service::{Config, MailConfig};
 use serde_json::Value;
 use service_kit::env::EnvReader;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
@@ -53,11 +53,16 @@ impl Sink {
 
     /// A service that sends through it, without TLS.
     pub(crate) async fn app(&self, more: &[(&str, &str)]) -> TestApp {
+        TestApp::start_with(|config| self.set(config, more)).await
+    }
+
+    /// Has a service send through it, without TLS.
+    pub(crate) fn set(&self, config: &mut Config, more: &[(&str, &str)]) {
         let port = self.port.to_string();
         let plain =
             [("BEAVER_SMTP_HOST", "127.0.0.1"), ("BEAVER_SMTP_TLS", "none"), ("BEAVER_SMTP_PORT", &port)];
         let pairs = [&plain[..], &[("BEAVER_MAIL_FROM", FROM)], more].concat();
-        app_with(&pairs).await
+        set(config, &pairs);
     }
 
     /// The next line that it says.
@@ -105,15 +110,14 @@ impl Taken {
 
 /// A service with these variables of mail.
 pub(crate) async fn app_with(pairs: &[(&str, &str)]) -> TestApp {
-    let pairs: Vec<(String, String)> =
-        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    TestApp::start_with(|config| {
-        let mut env = EnvReader::from_pairs(pairs);
-        config.mail = MailConfig::from_env(&mut env, &config.public_url, &config.portal_url);
-        env.finish(()).expect("settings of mail");
-        config.mail.timeout = Duration::from_secs(2);
-    })
-    .await
+    TestApp::start_with(|config| set(config, pairs)).await
+}
+
+fn set(config: &mut Config, pairs: &[(&str, &str)]) {
+    let mut env = EnvReader::from_pairs(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+    config.mail = MailConfig::from_env(&mut env, &config.public_url, &config.portal_url);
+    env.finish(()).expect("settings of mail");
+    config.mail.timeout = Duration::from_secs(2);
 }
 
 /// The text of a mail: quoted-printable (RFC 2045, section 6.7) or base64, as the writer chose.

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::fake_issuer::answer;
 use crate::harness::{PASSWORD, TestApp, registration};
 use crate::people::{act, administrator};
+use crate::sink::Sink;
 use crate::upstream_flow::{
     BROWSER, OTHER, callback, callback_with, choose_name, log, newcomer, now_s, refusal, sign_in, start,
     try_start, with_issuer,
@@ -241,4 +242,25 @@ async fn an_address_has_so_many_tries_and_success_gives_them_back() {
     }
     let refused = app.post("/portal/upstream/start", &body).await.expect(429);
     assert_eq!(refused.headers["retry-after"], "20");
+}
+
+#[tokio::test]
+async fn an_address_that_the_issuer_verified_is_proved_and_where_that_is_asked_no_other_will_do() {
+    let mut sink = Sink::start(&[]).await;
+    let required = [("BEAVER_EMAIL_VERIFICATION", "required")];
+    let (app, issuer) = with_issuer(|config| sink.set(config, &required)).await;
+    let claims =
+        |verified: bool| json!({"sub": "person-1", "email": "Alice@example.com", "email_verified": verified});
+    sign_in(&app, &issuer, &claims(false)).await;
+    assert!(choose_name(&app, "alice").await.expect(422).body["errors"]["email"].is_string());
+    sign_in(&app, &issuer, &claims(true)).await;
+    let body = json!({"browser": BROWSER, "username": "alice", "email": "bob@example.com"});
+    let other = app.post("/portal/upstream/register", &body).await.expect(422);
+    assert!(other.body["errors"]["email"].is_string(), "{other:?}");
+    let session = choose_name(&app, "alice").await.expect(201).text("session");
+    let state = app.post("/portal/email/state", &json!({"session": session})).await.expect(200);
+    assert_eq!(state.body["verified"], true);
+    // Nothing was sent to prove it: the next mail is somebody else's.
+    app.register("bob").await.expect(403);
+    sink.expect_only("bob@example.com").await;
 }
