@@ -1,6 +1,8 @@
 //! Bodies of deploy-control's API.
 
-use std::collections::BTreeMap;
+mod observe;
+mod operation;
+
 use std::net::SocketAddrV4;
 
 use jiff::Timestamp;
@@ -10,6 +12,12 @@ use utoipa::ToSchema;
 use crate::ids::{InstanceId, OperationId, UserId};
 use crate::instance::Provider;
 use crate::names::{Slug, Username};
+
+pub use observe::{
+    ActiveOperation, CheckView, EventList, EventView, EventsQuery, HealthView, OverviewView, ProbeAnswer,
+    StateCount, StatsView,
+};
+pub use operation::{OperationAnswer, OperationKind, OperationState, OperationView, PullAnswer, PullRequest};
 
 /// State of an instance: the same words in every API, file and page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -263,243 +271,6 @@ pub struct ConfigureProviderRequest {
     pub slug: Option<Slug>,
     /// The provider; the key is written to the instance's `config.json` and nowhere else.
     pub provider: Provider,
-}
-
-/// What an operation does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum OperationKind {
-    /// A new instance.
-    Register,
-    /// Start, after a stop.
-    Start,
-    /// Stop until started.
-    Stop,
-    /// Stop and start.
-    Restart,
-    /// Stop until the next request.
-    Sleep,
-    /// Start, because somebody asked for it.
-    Wake,
-    /// New provider, restart.
-    ConfigureProvider,
-    /// Newer image.
-    Upgrade,
-    /// The image before.
-    Rollback,
-    /// Remove.
-    Delete,
-    /// Fetch an image from its registry; belongs to no instance.
-    Pull,
-}
-
-/// How far an operation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OperationState {
-    /// Waits for its turn or for Docker.
-    Queued,
-    /// At work.
-    Running,
-    /// Done.
-    Succeeded,
-    /// Not done; `error` says why.
-    Failed,
-    /// Stopped on request; what it had begun was undone.
-    Cancelled,
-}
-
-impl OperationState {
-    /// Whether nothing more will happen.
-    pub fn is_final(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
-    }
-}
-
-/// One operation. Also sent as the `data` of each server-sent event of `GET /api/operations/{id}` with
-/// `Accept: text/event-stream`; the stream ends after a final state.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct OperationView {
-    /// The operation.
-    pub operation_id: OperationId,
-    /// The instance that it works on; absent where it works on none, as a pull.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instance_id: Option<InstanceId>,
-    /// What it does.
-    pub kind: OperationKind,
-    /// How far it is.
-    pub state: OperationState,
-    /// The step under way, such as `network`, `container`, `ready`.
-    pub step: String,
-    /// The step in words for people.
-    pub step_title: String,
-    /// 0 to 100.
-    pub percent: u8,
-    /// How many are before it, while it is queued.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub queue_position: Option<u32>,
-    /// When it was asked for.
-    #[schema(value_type = String, format = DateTime)]
-    pub created_at: Timestamp,
-    /// When work began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub started_at: Option<Timestamp>,
-    /// It has failed when it is not done by then.
-    #[schema(value_type = String, format = DateTime)]
-    pub deadline: Timestamp,
-    /// When it ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub finished_at: Option<Timestamp>,
-    /// Why it failed or what it waits for, in words for people; no secrets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-}
-
-/// Answer of the routes that start an operation: 202.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct OperationAnswer {
-    /// The work under way.
-    pub operation_id: OperationId,
-    /// The instance.
-    pub instance_id: InstanceId,
-    /// Its state now.
-    pub state: InstanceState,
-}
-
-/// Body of `POST /api/images/pull`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
-pub struct PullRequest {
-    /// The image's name; that of new instances where none is given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image: Option<String>,
-}
-
-/// Answer of `POST /api/images/pull`: 202. The same image again, while it is being pulled: the same operation.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct PullAnswer {
-    /// The work under way; follow it at `/api/operations/{id}`.
-    pub operation_id: OperationId,
-}
-
-/// One entry of the reason ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct EventView {
-    /// Grows by one an entry: also the `id` of server-sent events.
-    pub seq: i64,
-    /// When.
-    #[schema(value_type = String, format = DateTime)]
-    pub at: Timestamp,
-    /// What happened, such as `started`, `stopped`, `woken`, `refused`.
-    pub what: String,
-    /// Why.
-    pub cause: String,
-    /// What shows it, such as an exit code.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub evidence: Option<String>,
-    /// Who asked: `user`, `operator`, `router`, `reconciler`, `docker`.
-    pub actor: String,
-}
-
-/// Answer of `GET /api/instances/{id}/events`.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct EventList {
-    /// Newest first.
-    pub events: Vec<EventView>,
-}
-
-/// Query of `GET /api/instances/{id}/events`.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
-pub struct EventsQuery {
-    /// At most this many, 1 to 1,000; 100 by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-    /// Continue before this entry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<i64>,
-}
-
-/// Answer of `GET /api/overview`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
-pub struct OverviewView {
-    /// How many instances are in each state, in the order of the contract; states without any are left out.
-    pub states: Vec<StateCount>,
-    /// How many operations have not ended.
-    pub active: u64,
-    /// Those operations, oldest first; at most 100.
-    pub operations: Vec<ActiveOperation>,
-}
-
-/// How many instances are in a state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct StateCount {
-    /// The state.
-    pub state: InstanceState,
-    /// How many.
-    pub count: u64,
-}
-
-/// An operation that has not ended, and whose instance it is.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct ActiveOperation {
-    /// The instance's host label.
-    pub slug: Slug,
-    /// The operation.
-    #[serde(flatten)]
-    pub operation: OperationView,
-}
-
-/// Answer of `GET /health`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct HealthView {
-    /// Whether no check fails.
-    pub ready: bool,
-    /// By name, such as `docker`, `isolation`, `disk`.
-    pub checks: BTreeMap<String, CheckView>,
-}
-
-/// What a check says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckView {
-    /// `ok`, `warning` or `failing`.
-    pub state: String,
-    /// Why, where it is not `ok`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// Answer of `POST /api/isolation/probe`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ProbeAnswer {
-    /// Whether instances are shut off as they must be.
-    pub proven: bool,
-    /// Why not, or why that is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// What an instance uses now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct StatsView {
-    /// Percent of one core.
-    pub cpu_percent: f64,
-    /// The limit, in percent of one core.
-    #[serde(default)]
-    pub cpu_limit_percent: f64,
-    /// Bytes of memory, without the page cache.
-    pub memory_bytes: u64,
-    /// The limit, in bytes.
-    pub memory_limit_bytes: u64,
-    /// Processes and threads.
-    pub pids: u64,
-    /// The limit.
-    #[serde(default)]
-    pub pids_limit: u64,
-    /// Bytes below `data/`.
-    pub disk_bytes: u64,
-    /// The limit, in bytes.
-    pub disk_limit_bytes: u64,
 }
 
 /// Body of `POST /api/routes/activity`, sent by the router every 10 s.
