@@ -29,6 +29,33 @@ pub(crate) struct Account {
     pub(crate) password_version: i64,
 }
 
+/// An account as it is on record.
+struct AccountRow {
+    user_id: String,
+    username: String,
+    email: String,
+    password_hash: String,
+    standing: String,
+    role: String,
+    created_at: i64,
+    password_version: i64,
+}
+
+impl AccountRow {
+    fn parse(self) -> Result<Account, sqlx::Error> {
+        Ok(Account {
+            user_id: parsed("user_id", &self.user_id)?,
+            username: parsed("username", &self.username)?,
+            email: self.email,
+            password_hash: self.password_hash,
+            state: standing(&self.standing),
+            role: role(&self.role),
+            created_at: self.created_at,
+            password_version: self.password_version,
+        })
+    }
+}
+
 /// The standing of a row; the column has these three alone.
 pub(super) fn standing(text: &str) -> AccountState {
     match text {
@@ -93,7 +120,8 @@ impl Store {
 
     /// By user name or, where it has an `@`, by e-mail address; both in lower case.
     pub(crate) async fn account_by_login(&self, login: &str) -> Result<Option<Account>, sqlx::Error> {
-        let row = sqlx::query!(
+        let row = sqlx::query_as!(
+            AccountRow,
             "SELECT user_id, username, email, password_hash, standing, role, created_at,
                     password_version FROM accounts
              WHERE username = ?1 OR email_key = ?1",
@@ -101,19 +129,7 @@ impl Store {
         )
         .fetch_optional(self.db.reader())
         .await?;
-        row.map(|row| {
-            Ok(Account {
-                user_id: parsed("user_id", &row.user_id)?,
-                username: parsed("username", &row.username)?,
-                email: row.email,
-                password_hash: row.password_hash,
-                state: standing(&row.standing),
-                role: role(&row.role),
-                created_at: row.created_at,
-                password_version: row.password_version,
-            })
-        })
-        .transpose()
+        row.map(AccountRow::parse).transpose()
     }
 
     /// Accounts in the order of their ids, filtered; at most 500.
@@ -123,7 +139,8 @@ impl Store {
         state: Option<AccountState>,
     ) -> Result<Vec<Account>, sqlx::Error> {
         let state = state.map(AccountState::as_str);
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            AccountRow,
             "SELECT user_id, username, email, password_hash, standing, role, created_at,
                     password_version FROM accounts
              WHERE (?1 IS NULL OR username = ?1) AND (?2 IS NULL OR standing = ?2)
@@ -133,20 +150,7 @@ impl Store {
         )
         .fetch_all(self.db.reader())
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(Account {
-                    user_id: parsed("user_id", &row.user_id)?,
-                    username: parsed("username", &row.username)?,
-                    email: row.email,
-                    password_hash: row.password_hash,
-                    state: standing(&row.standing),
-                    role: role(&row.role),
-                    created_at: row.created_at,
-                    password_version: row.password_version,
-                })
-            })
-            .collect()
+        rows.into_iter().map(AccountRow::parse).collect()
     }
 }
 

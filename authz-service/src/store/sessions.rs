@@ -44,6 +44,41 @@ pub(crate) struct StoredSession {
     pub(crate) remember: bool,
 }
 
+/// A session as it is on record, joined with its account.
+struct SessionRow {
+    sid: String,
+    user_id: String,
+    username: String,
+    email: String,
+    role: String,
+    created_at: i64,
+    last_used_at: i64,
+    idle_ends_at: i64,
+    ends_at: i64,
+    address: Option<String>,
+    agent: Option<String>,
+    remember: bool,
+}
+
+impl SessionRow {
+    fn parse(self) -> Result<StoredSession, sqlx::Error> {
+        Ok(StoredSession {
+            sid: parsed("sid", &self.sid)?,
+            user_id: parsed("user_id", &self.user_id)?,
+            username: parsed("username", &self.username)?,
+            email: self.email,
+            role: super::accounts::role(&self.role),
+            created_at: self.created_at,
+            last_used_at: self.last_used_at,
+            idle_ends_at: self.idle_ends_at,
+            ends_at: self.ends_at,
+            address: self.address,
+            agent: self.agent,
+            remember: self.remember,
+        })
+    }
+}
+
 /// A living session as its owner sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct ListedSession {
@@ -94,7 +129,8 @@ impl Store {
         hash: &[u8; 32],
     ) -> Result<Option<StoredSession>, sqlx::Error> {
         let hash = hash.as_slice();
-        let row = sqlx::query!(
+        let row = sqlx::query_as!(
+            SessionRow,
             r#"SELECT s.sid, s.user_id, a.username, a.email, a.role,
                     s.created_at, s.last_used_at, s.idle_ends_at, s.ends_at,
                     s.address, s.agent, s.remember AS "remember: bool"
@@ -104,29 +140,14 @@ impl Store {
         )
         .fetch_optional(self.db.reader())
         .await?;
-        row.map(|row| {
-            Ok(StoredSession {
-                sid: parsed("sid", &row.sid)?,
-                user_id: parsed("user_id", &row.user_id)?,
-                username: parsed("username", &row.username)?,
-                email: row.email,
-                role: super::accounts::role(&row.role),
-                created_at: row.created_at,
-                last_used_at: row.last_used_at,
-                idle_ends_at: row.idle_ends_at,
-                ends_at: row.ends_at,
-                address: row.address,
-                agent: row.agent,
-                remember: row.remember,
-            })
-        })
-        .transpose()
+        row.map(SessionRow::parse).transpose()
     }
 
     /// By the public id; of active accounts alone.
     pub(crate) async fn session_by_sid(&self, sid: SessionId) -> Result<Option<StoredSession>, sqlx::Error> {
         let sid = sid.to_string();
-        let row = sqlx::query!(
+        let row = sqlx::query_as!(
+            SessionRow,
             r#"SELECT s.sid, s.user_id, a.username, a.email, a.role,
                     s.created_at, s.last_used_at, s.idle_ends_at, s.ends_at,
                     s.address, s.agent, s.remember AS "remember: bool"
@@ -136,23 +157,7 @@ impl Store {
         )
         .fetch_optional(self.db.reader())
         .await?;
-        row.map(|row| {
-            Ok(StoredSession {
-                sid: parsed("sid", &row.sid)?,
-                user_id: parsed("user_id", &row.user_id)?,
-                username: parsed("username", &row.username)?,
-                email: row.email,
-                role: super::accounts::role(&row.role),
-                created_at: row.created_at,
-                last_used_at: row.last_used_at,
-                idle_ends_at: row.idle_ends_at,
-                ends_at: row.ends_at,
-                address: row.address,
-                agent: row.agent,
-                remember: row.remember,
-            })
-        })
-        .transpose()
+        row.map(SessionRow::parse).transpose()
     }
 
     /// The living sessions of an account, the one that was used last first; at most 100.
