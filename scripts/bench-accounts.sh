@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures authz-service with many accounts on record: what a session check takes, beside JupyterHub's and beside
-# SQLite itself in the same run, and what 200 sign-ins at once do to memory and to other routes.
+# SQLite itself in the same run, what 200 sign-ins at once do to memory and to other routes, and whether the time of an
+# answer tells if there is an account.
 #
 # Usage: bench-accounts.sh [--accounts N] [--no-peer] [--help]
 #
