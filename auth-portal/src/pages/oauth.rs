@@ -4,17 +4,18 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::{OriginalUri, State};
-use axum::response::IntoResponse as _;
-use axum::routing::get;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use control_api::authz::SessionRequest;
 use control_api::client::ApiError;
 use control_api::codes;
 use control_api::oauth::{
     ConsentView, OauthApproveRequest, OauthCheckRequest, OauthLogoutOutcome, OauthLogoutRequest, OauthOutcome,
 };
-use http::{StatusCode, Uri, header};
+use http::{StatusCode, header};
 
 use crate::app::Portal;
-use crate::error::{PageError, redirect};
+use crate::error::{PageError, redirect, sign_in_url};
 use crate::form::SessionForm;
 use crate::next_path::NextPath;
 use crate::session::{MaybeSession, Session};
@@ -34,6 +35,14 @@ struct ConsentPage {
 }
 
 #[derive(Template)]
+#[template(path = "sign_in_again.html")]
+struct AgainPage {
+    shell: Shell,
+    lead: String,
+    request: String,
+}
+
+#[derive(Template)]
 #[template(path = "sign_out.html")]
 struct SignOutPage {
     shell: Shell,
@@ -44,6 +53,7 @@ struct SignOutPage {
 pub(crate) fn routes() -> Router<Portal> {
     Router::new()
         .route("/oauth/authorize", get(authorize).post(decide))
+        .route("/oauth/authorize/again", post(sign_in_again))
         .route("/oauth/logout", get(ask_sign_out).post(sign_out))
 }
 
@@ -59,21 +69,35 @@ pub(crate) async fn authorize(
     match (portal.authz.oauth_check(&request).await.map_err(refused)?, session) {
         (OauthOutcome::Redirect { to }, _) => Ok(redirect(to.expose())),
         (OauthOutcome::Consent(view), Some(session)) => Ok(consent(&session, &view, query)),
-        _ => Err(PageError::SignIn(same_page(&uri))),
+        (OauthOutcome::SignInAgain { client_name }, Some(session)) => {
+            Ok(again(&session, &client_name, query))
+        }
+        _ => Err(PageError::SignIn(once_signed_in(&query))),
     }
 }
 
 /// `POST /oauth/authorize`: the person's answer. Anything but a yes is a no.
 pub(crate) async fn decide(State(portal): State<Portal>, form: SessionForm) -> PageResult {
+    let query = form.fields.text("request").to_owned();
     let request = OauthApproveRequest {
-        session: form.session.secret,
-        query: form.fields.text("request").to_owned(),
+        session: form.session.secret.clone(),
+        query: query.clone(),
         allow: form.fields.text("decision") == "allow",
     };
     match portal.authz.oauth_approve(&request).await.map_err(refused)? {
         OauthOutcome::Redirect { to } => Ok(redirect(to.expose())),
+        OauthOutcome::SignInAgain { client_name } => Ok(again(&form.session, &client_name, query)),
         _ => Err(PageError::SignIn(None)),
     }
+}
+
+/// `POST /oauth/authorize/again`: the session ends, and after a new sign-in the question comes again.
+pub(crate) async fn sign_in_again(State(portal): State<Portal>, form: SessionForm) -> PageResult {
+    let next = once_signed_in(form.fields.text("request"));
+    let request = SessionRequest { session: form.session.secret };
+    portal.authz.logout(&request).await.map_err(PageError::authz)?;
+    let cookie = portal.cookies.clear_session()?;
+    Ok(([(header::SET_COOKIE, cookie)], redirect(&sign_in_url(next.as_ref()))).into_response())
 }
 
 /// `GET /oauth/logout`: a link alone ends nobody's session.
@@ -119,8 +143,28 @@ pub(crate) async fn sign_out(State(portal): State<Portal>, form: SessionForm) ->
 
 const SIGNED_OUT: &str = "/login?signed-out=1";
 
-fn same_page(uri: &Uri) -> Option<NextPath> {
-    uri.path_and_query().and_then(|path| NextPath::parse(path.as_str()))
+/// The question for whoever has just signed in: without what demands that, since it would demand it for ever.
+fn once_signed_in(query: &str) -> Option<NextPath> {
+    let pairs: Vec<String> = query.split('&').filter_map(without_demand).collect();
+    NextPath::parse(&format!("/oauth/authorize?{}", pairs.join("&")))
+}
+
+/// A parameter as it came; nothing where it demands a sign-in and no more.
+fn without_demand(pair: &str) -> Option<String> {
+    let (name, value) = url::form_urlencoded::parse(pair.as_bytes()).next()?;
+    match name.as_ref() {
+        "max_age" => None,
+        "prompt" => {
+            let rest: Vec<&str> = value.split(' ').filter(|word| *word != "login").collect();
+            (!rest.is_empty()).then(|| format!("prompt={}", rest.join("+")))
+        }
+        _ => Some(pair.to_owned()),
+    }
+}
+
+fn again(session: &Session, client_name: &str, request: String) -> Response {
+    let lead = fill(texts().oauth.again_lead, &[("name", client_name)]);
+    page(StatusCode::OK, &AgainPage { shell: session.shell(), lead, request })
 }
 
 fn refused(error: ApiError) -> PageError {
@@ -132,7 +176,7 @@ fn refused(error: ApiError) -> PageError {
     }
 }
 
-fn consent(session: &Session, view: &ConsentView, request: String) -> axum::response::Response {
+fn consent(session: &Session, view: &ConsentView, request: String) -> Response {
     let t = &texts().oauth;
     let user = &session.view.user;
     let words = |scope: &String| match scope.as_str() {
@@ -150,4 +194,24 @@ fn consent(session: &Session, view: &ConsentView, request: String) -> axum::resp
         request,
     };
     page(StatusCode::OK, &view)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::once_signed_in;
+
+    #[test]
+    fn what_demands_a_sign_in_is_left_out_of_the_question_after_it() {
+        let question = |query: &str| once_signed_in(query).map(|next| next.as_str().to_owned());
+        let kept = "client_id=notes&state=a%20b%26c&redirect_uri=http%3A%2F%2Fx%2F";
+        for (asked, left) in [
+            (kept.to_owned(), kept.to_owned()),
+            (format!("{kept}&max_age=0"), kept.to_owned()),
+            (format!("prompt=login&{kept}"), kept.to_owned()),
+            (format!("p%72ompt=consent%20login&{kept}"), format!("prompt=consent&{kept}")),
+            (format!("{kept}&prompt=none&prompted=login"), format!("{kept}&prompt=none&prompted=login")),
+        ] {
+            assert_eq!(question(&asked), Some(format!("/oauth/authorize?{left}")), "{asked}");
+        }
+    }
 }

@@ -14,6 +14,10 @@ texts! {
             => "它不会知道你的密码。在这里退出登录后，授予它的权限也随之失效。",
         allow: "Allow" => "允许",
         deny: "Do not allow" => "不允许",
+        again_title: "Sign in again" => "请重新登录",
+        again_lead: "“{name}” wants to be sure that it is you. You are signed out here and at your instance, sign in \
+                     again, and go on."
+            => "“{name}”想确认是你本人。你将在这里以及你的实例中退出登录，重新登录后即可继续。",
         sign_out_title: "Sign out?" => "退出登录？",
         sign_out_lead: "This ends your session here and at your instance."
             => "这将结束你在这里以及在你的实例中的登录。",

@@ -50,6 +50,7 @@ async fn every_form_needs_its_origin_and_its_token() {
         "/account/instance/keep-awake",
         "/account/instance/delete",
         "/oauth/authorize",
+        "/oauth/authorize/again",
         "/oauth/logout",
     ];
     let mut browser = app.browser_with(SID);

@@ -46,6 +46,9 @@ async fn check(
     let session = body.session.filter(|secret| fakes.world().sessions.contains_key(secret.expose()));
     Ok(Json(match session {
         None => OauthOutcome::SignIn,
+        Some(_) if body.query.contains("prompt=login") => {
+            OauthOutcome::SignInAgain { client_name: "Notes <b>".to_owned() }
+        }
         Some(_) => OauthOutcome::Consent(ConsentView {
             client_name: "Notes <b>".to_owned(),
             slug: "alice".parse().expect("a slug"),

@@ -85,6 +85,26 @@ async fn a_visitor_signs_in_first_and_comes_back_to_the_question() {
 }
 
 #[tokio::test]
+async fn where_the_app_wants_it_a_person_signs_in_again_once() {
+    let app = TestApp::start().await;
+    app.fakes.person("alice", SID);
+    let demand = format!("{REQUEST}&prompt=login&max_age=0");
+    let mut browser = app.browser_with(SID);
+    let page = browser.get(&page_of(&demand)).await;
+    page.shows("“Notes &#60;b&#62;” wants to be sure that it is you.");
+    page.shows("action=\"/oauth/authorize/again\"");
+    assert!(app.fakes.world().sessions.contains_key(SID), "a link alone signs nobody out");
+    let answer = browser.post("/oauth/authorize/again", &[("request", &demand)]).await;
+    assert!(answer.header("set-cookie").expect("a cookie").starts_with("beaver_sid=;"));
+    let to_sign_in = answer.location().to_owned();
+    assert!(!app.fakes.world().sessions.contains_key(SID));
+    let next: String = url::form_urlencoded::byte_serialize(page_of(REQUEST).as_bytes()).collect();
+    assert_eq!(to_sign_in, format!("/login?next={next}"));
+    // A visitor is not asked to sign in twice either.
+    assert_eq!(app.browser().get(&page_of(&demand)).await.location(), to_sign_in);
+}
+
+#[tokio::test]
 async fn a_link_alone_signs_nobody_out() {
     let app = TestApp::start().await;
     app.fakes.person("alice", SID);

@@ -52,6 +52,7 @@ pub(super) async fn discovery(State(authz): State<Shared>) -> ([(HeaderName, &'s
         "scopes_supported": SCOPES,
         "claims_supported": [
             "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "sid", "preferred_username", "email",
+            "email_verified",
         ],
         "subject_types_supported": ["public"],
         "token_endpoint_auth_methods_supported": AUTH_METHODS,

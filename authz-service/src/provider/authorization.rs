@@ -51,6 +51,9 @@ impl Authz {
         if proven.instance.owner_id != session.user_id {
             return self.refuse(&proven, NOT_OWNER);
         }
+        if asked.wants_sign_in(session.created_at, self.now()) {
+            return self.again(proven, &asked);
+        }
         if asked.silent {
             return self.refuse(&proven, refusal("consent_required", "The person has to be asked."));
         }
@@ -74,6 +77,9 @@ impl Authz {
         };
         if proven.instance.owner_id != session.user_id {
             return self.refuse(&proven, NOT_OWNER);
+        }
+        if asked.wants_sign_in(session.created_at, self.now()) {
+            return self.again(proven, &asked);
         }
         if !request.allow {
             let entry =
@@ -130,6 +136,14 @@ impl Authz {
         let instance = self.store.instance(client.instance_id).await?;
         let instance = instance.ok_or(Error::ClientInvalid("The app's instance is gone."))?;
         Ok(Proven { query, client, instance, redirect_uri })
+    }
+
+    /// The sign-in of who is signed in is not enough for the client.
+    fn again(&self, proven: Proven, asked: &Asked) -> Result<OauthOutcome, Error> {
+        if asked.silent {
+            return self.refuse(&proven, refusal("login_required", "The sign-in is too long ago."));
+        }
+        Ok(OauthOutcome::SignInAgain { client_name: proven.client.name })
     }
 
     fn refuse(&self, proven: &Proven, refused: Refusal) -> Result<OauthOutcome, Error> {

@@ -49,6 +49,8 @@ pub(super) struct IdTokenClaims {
     pub(super) preferred_username: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) email_verified: Option<bool>,
 }
 
 impl Keys {
@@ -91,6 +93,7 @@ impl Keys {
             sid: grant.sid.clone(),
             preferred_username: has(&grant.scope, PROFILE).then(|| grant.username.clone()),
             email: has(&grant.scope, EMAIL).then(|| grant.email.clone()),
+            email_verified: has(&grant.scope, EMAIL).then_some(grant.email_verified),
         };
         self.sign(ID_TOKEN_TYPE, &claims)
     }

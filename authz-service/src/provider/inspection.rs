@@ -47,6 +47,8 @@ pub(crate) struct UserInfo {
     pub(crate) preferred_username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) email_verified: Option<bool>,
 }
 
 /// An access token that works, and what it hangs on where a person gave it.
@@ -130,6 +132,7 @@ impl Authz {
             sub: grant.user_id.to_string(),
             preferred_username: has(scope, PROFILE).then_some(grant.username),
             email: has(scope, EMAIL).then_some(grant.email),
+            email_verified: has(scope, EMAIL).then_some(grant.email_verified),
         })
     }
 

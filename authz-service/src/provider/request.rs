@@ -44,6 +44,17 @@ pub(super) struct Asked {
     pub(super) nonce: Option<String>,
     /// `prompt=none`: no page may be shown.
     pub(super) silent: bool,
+    /// `prompt=login`: whoever is signed in signs in again.
+    anew: bool,
+    /// Milliseconds since the sign-in, at most.
+    max_age_ms: Option<i64>,
+}
+
+impl Asked {
+    /// Whether a sign-in at `auth_time` is not enough for the client (`OpenID` Connect Core 1.0, section 3.1.2.1).
+    pub(super) fn wants_sign_in(&self, auth_time: i64, now: i64) -> bool {
+        self.anew || self.max_age_ms.is_some_and(|most| now.saturating_sub(auth_time) > most)
+    }
 }
 
 /// An error for the client (RFC 6749, section 4.1.2.1; `OpenID` Connect Core 1.0, section 3.1.2.6).
@@ -91,12 +102,15 @@ pub(super) fn judge(query: &Query, client: &StoredClient) -> Result<Asked, Refus
     if too_long("state", STATE_CHARS) || too_long("nonce", NONCE_CHARS) {
         return invalid("state (1024) or nonce (512) is too long.");
     }
-    let silent = match query.get("prompt") {
-        Some("none") => true,
-        Some(prompt) if prompt.split(' ').any(|word| word == "none") => {
-            return invalid("prompt=none stands alone.");
-        }
-        _ => false,
+    let prompt = query.get("prompt").unwrap_or_default();
+    let prompts = |word| prompt.split(' ').any(|asked| asked == word);
+    if prompts("none") && prompt != "none" {
+        return invalid("prompt=none stands alone.");
+    }
+    let max_age_ms = match query.get("max_age").map(str::parse::<u32>) {
+        Some(Err(_)) => return invalid("max_age must be a number of seconds."),
+        Some(Ok(seconds)) => Some(i64::from(seconds) * 1000),
+        None => None,
     };
     let scope = query.get("scope").unwrap_or_default();
     let words: BTreeSet<&str> = scope.split_ascii_whitespace().collect();
@@ -108,7 +122,9 @@ pub(super) fn judge(query: &Query, client: &StoredClient) -> Result<Asked, Refus
         scope: scope.join(" "),
         challenge: challenge.to_owned(),
         nonce: query.get("nonce").map(str::to_owned),
-        silent,
+        silent: prompts("none"),
+        anew: prompts("login"),
+        max_age_ms,
     })
 }
 
@@ -187,6 +203,8 @@ mod tests {
             (("scope", "openid admin"), "invalid_scope"),
             (("scope", "openid backend"), "invalid_scope"),
             (("prompt", "none login"), "invalid_request"),
+            (("max_age", "-1"), "invalid_request"),
+            (("max_age", "an hour"), "invalid_request"),
             (("request", "eyJ"), "request_not_supported"),
             (("request_uri", "http://169.254.169.254/"), "request_uri_not_supported"),
         ] {
@@ -194,6 +212,18 @@ mod tests {
         }
         let long = "x".repeat(1025);
         assert_eq!(judged(&[("state", &long)]), Err("invalid_request"));
+    }
+
+    #[test]
+    fn how_long_ago_a_sign_in_may_be_is_the_clients_to_say() {
+        let wants = |change: &[(&str, &str)], ago: i64| {
+            judged(change).expect("in order").wants_sign_in(1_000_000, 1_000_000 + ago)
+        };
+        assert!(!wants(&[], 1_000_000_000));
+        assert!(!wants(&[("prompt", "consent select_account")], 0));
+        assert!(wants(&[("prompt", "login")], 0) && wants(&[("prompt", "consent login")], 0));
+        assert!(!wants(&[("max_age", "60")], 60_000) && wants(&[("max_age", "60")], 60_001));
+        assert!(wants(&[("max_age", "0")], 1));
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub(crate) struct Grant {
     pub(crate) user_id: UserId,
     pub(crate) username: String,
     pub(crate) email: String,
+    pub(crate) email_verified: bool,
     pub(crate) sid: String,
     pub(crate) scope: String,
     pub(crate) auth_time: i64,
@@ -164,13 +165,13 @@ impl Store {
     /// A grant, where it holds.
     pub(crate) async fn grant(&self, grant_id: &str) -> Result<Option<Grant>, sqlx::Error> {
         let row = sqlx::query!(
-            "SELECT g.grant_id, g.client_id, g.user_id, a.username, a.email, g.sid, g.scope, g.auth_time,
-                    g.created_at
+            r#"SELECT g.grant_id, g.client_id, g.user_id, a.username, a.email, g.sid, g.scope, g.auth_time,
+                    g.created_at, a.email_verified_at IS NOT NULL AS "email_verified!: bool"
              FROM grants g
              JOIN accounts a ON a.user_id = g.user_id
              JOIN clients c ON c.client_id = g.client_id
              JOIN instances i ON i.instance_id = c.instance_id AND i.owner_id = g.user_id
-             WHERE g.grant_id = ? AND a.standing = 'active'",
+             WHERE g.grant_id = ? AND a.standing = 'active'"#,
             grant_id
         )
         .fetch_optional(self.db.reader())
@@ -182,6 +183,7 @@ impl Store {
                 user_id: parsed("user_id", &row.user_id)?,
                 username: row.username,
                 email: row.email,
+                email_verified: row.email_verified,
                 sid: row.sid,
                 scope: row.scope,
                 auth_time: row.auth_time,

@@ -7,7 +7,7 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::{Value, json};
 
-use crate::harness::{PASSWORD, TestApp, VERIFIER, send};
+use crate::harness::{Answer, PASSWORD, TestApp, VERIFIER, send};
 use crate::oauth_flow::{Client, approve, check, parameter};
 
 #[tokio::test]
@@ -51,8 +51,8 @@ async fn a_code_becomes_tokens_that_say_who_signed_in() {
     assert_eq!(claims["exp"].as_i64(), claims["iat"].as_i64().map(|iat| iat + 600));
     assert_eq!(claims["sid"], app.session(&alice.session).await.expect(200).text("sid"));
     assert_eq!(
-        (&claims["preferred_username"], &claims["email"]),
-        (&json!("alice"), &json!("alice@example.com"))
+        (&claims["preferred_username"], &claims["email"], &claims["email_verified"]),
+        (&json!("alice"), &json!("alice@example.com"), &json!(false))
     );
     let header = decode_header(tokens.text("access_token")).expect("a header");
     assert_eq!(header.typ.as_deref(), Some("at+jwt"));
@@ -73,7 +73,7 @@ async fn a_client_gets_no_more_than_it_asked_for_and_registered_for() {
     let claims = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, payload)
         .expect("base64url");
     let claims: Value = serde_json::from_slice(&claims).expect("json");
-    for absent in ["nonce", "email", "preferred_username"] {
+    for absent in ["nonce", "email", "email_verified", "preferred_username"] {
         assert!(claims.get(absent).is_none(), "{claims}");
     }
     let own = client.post(&app, "/oauth/token", &[("grant_type", "client_credentials")]).await.expect(400);
@@ -142,6 +142,35 @@ async fn what_is_wrong_with_a_request_is_told_to_a_proven_client() {
     let others = approve(&app, &bob.session, &client.query(&[]), true).await.expect(200);
     assert_eq!(parameter(&others, "error").as_deref(), Some("access_denied"));
     approve(&app, "unknown", &client.query(&[]), true).await.expect(401);
+}
+
+#[tokio::test]
+async fn a_client_says_how_long_ago_a_sign_in_may_be() {
+    let app = TestApp::start().await;
+    let (alice, bob) = (app.resident("alice").await, app.resident("bob").await);
+    let client = Client::register(&app, &alice).await;
+    let again = json!({"outcome": "sign-in-again", "client_name": "Notes"});
+    let login = client.query(&[("prompt", "login")]);
+    assert_eq!(check(&app, Some(&alice.session), &login).await.expect(200).body, again);
+    assert_eq!(check(&app, None, &login).await.expect(200).body["outcome"], "sign-in");
+    app.clock.advance(Duration::from_mins(20));
+    let asked = async |session: &str, max_age| {
+        check(&app, Some(session), &client.query(&[("max_age", max_age)])).await.expect(200)
+    };
+    assert_eq!(asked(&alice.session, "1200").await.body["outcome"], "consent");
+    assert_eq!(asked(&alice.session, "1199").await.body, again);
+    let error = |answer: &Answer| parameter(answer, "error");
+    assert_eq!(error(&asked(&alice.session, "soon").await).as_deref(), Some("invalid_request"));
+    assert_eq!(error(&asked(&bob.session, "1").await).as_deref(), Some("access_denied"));
+    let silent = client.query(&[("prompt", "none"), ("max_age", "60")]);
+    let refused = check(&app, Some(&alice.session), &silent).await.expect(200);
+    assert_eq!(error(&refused).as_deref(), Some("login_required"));
+    // A yes does not make up for it.
+    let late = client.query(&[("max_age", "60")]);
+    assert_eq!(approve(&app, &alice.session, &late, true).await.expect(200).body, again);
+    let fresh = app.login("alice", PASSWORD).await.expect(200).text("session");
+    assert_eq!(asked(&fresh, "60").await.body["outcome"], "consent");
+    assert!(parameter(&approve(&app, &fresh, &late, true).await.expect(200), "code").is_some());
 }
 
 #[tokio::test]

@@ -215,7 +215,7 @@ async fn userinfo_tells_what_the_person_let_the_client_know() {
     let alice = app.resident("alice").await;
     let client = Client::register(&app, &alice).await;
     let tokens = client.tokens(&app, &alice).await;
-    let all = json!({"sub": alice.user_id, "preferred_username": "alice", "email": "alice@example.com"});
+    let all = json!({"sub": alice.user_id, "preferred_username": "alice", "email": "alice@example.com", "email_verified": false});
     assert_eq!(user_info(&app, &tokens.text("access_token")).await.expect(200).body, all);
     let post = app.instance_request(Method::POST, "/oauth/userinfo").bearer_auth(tokens.text("access_token"));
     assert_eq!(send(post).await.expect(200).body, all);

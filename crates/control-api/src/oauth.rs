@@ -37,8 +37,13 @@ pub enum OauthOutcome {
         /// A proven redirect URI with parameters; it may hold a code.
         to: WireSecret,
     },
-    /// Sign-in first, then the same request again.
+    /// Sign-in first, then the same request again, without what demands a sign-in (`prompt=login`, `max_age`).
     SignIn,
+    /// As [`Self::SignIn`], and somebody is signed in: too long ago for the client, or it wants to be sure.
+    SignInAgain {
+        /// The client's own name for itself: shown, never believed.
+        client_name: String,
+    },
     /// The person is asked.
     Consent(ConsentView),
 }

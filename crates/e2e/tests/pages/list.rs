@@ -221,6 +221,7 @@ fn account() -> Vec<View> {
         View::of("provider", "/onboarding/provider").scene(OWNER),
         View::of("provider-faults", "/onboarding/provider").scene(OWNER).sending("/onboarding/provider", &[]),
         View::of("consent", format!("/oauth/authorize?{client}")).scene(OWNER),
+        View::of("sign-in-again", format!("/oauth/authorize?{client}&prompt=login")).scene(OWNER),
         View::of("sign-out", "/oauth/logout").scene(OWNER),
     ]);
     all
