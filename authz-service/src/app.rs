@@ -26,6 +26,7 @@ use crate::forwarding::{self, DELIVERY_TIME, Target};
 use crate::keys::Keys;
 use crate::password::hashing::Hasher;
 use crate::store::Store;
+use crate::touches::{self, Touches};
 use crate::upstream::Upstream;
 use crate::{cleanup, departures, http, keys, mail, outbox};
 
@@ -87,6 +88,7 @@ impl App {
         lifecycle.spawn_critical("outbox", outbox::run(Arc::clone(&authz), deploy.clone()));
         lifecycle.spawn_critical("departures", departures::run(Arc::clone(&authz), deploy));
         lifecycle.spawn_critical("mail", mail::run(Arc::clone(&authz)));
+        lifecycle.spawn_critical("session-uses", touches::run(Arc::clone(&authz)));
         lifecycle.spawn_critical("cleanup", cleanup::run(Arc::clone(&authz)));
         lifecycle.spawn_critical("key-rotation", keys::run(Arc::clone(&authz)));
         forward_audit(&authz, lifecycle).await?;
@@ -135,6 +137,7 @@ pub(crate) async fn open(
         audit_test: Notify::new(),
         left: Notify::new(),
         posted: Notify::new(),
+        touches: Touches::default(),
         stopping,
         config,
     }))
@@ -260,6 +263,9 @@ fn close_at_the_end(lifecycle: &Lifecycle, authz: Shared) {
         // Tasks and connections hold the rest; the store closes when it is the last one standing.
         while Arc::strong_count(&authz) > 1 {
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        if let Err(error) = authz.write_touches().await {
+            tracing::warn!(%error, "the last uses of sessions could not be written down");
         }
         authz.store.close().await;
     });

@@ -13,6 +13,7 @@ use crate::keys::Keys;
 use crate::password::hashing::Hasher;
 use crate::settings::Settings;
 use crate::store::Store;
+use crate::touches::Touches;
 use crate::upstream::Upstream;
 
 /// Shared by all handlers and tasks.
@@ -37,6 +38,8 @@ pub(crate) struct Authz {
     pub(crate) left: Notify,
     /// Wakes the worker of mails.
     pub(crate) posted: Notify,
+    /// Uses of sessions that are not written down yet.
+    pub(crate) touches: Touches,
     /// Cancelled when the process stops: requests that wait must answer.
     pub(crate) stopping: CancellationToken,
 }

@@ -13,7 +13,11 @@ const BETWEEN_BATCHES: Duration = Duration::from_millis(50);
 /// Runs until the process stops.
 pub(crate) async fn run(authz: Shared) -> Result<(), String> {
     loop {
-        let swept = authz.store.sweep(authz.now()).await;
+        // What was used just now has not expired.
+        let swept = match authz.write_touches().await {
+            Ok(()) => authz.store.sweep(authz.now()).await,
+            Err(error) => Err(error),
+        };
         let pause = match swept {
             Ok(Swept { more: true, .. }) => BETWEEN_BATCHES,
             Ok(_) => EVERY,

@@ -45,6 +45,7 @@ mod settings;
 mod setup;
 mod store;
 mod tokens;
+mod touches;
 mod typeable;
 mod upstream;
 mod verification;

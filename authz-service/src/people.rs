@@ -27,6 +27,7 @@ impl Authz {
         self.administrator(&request.session).await?;
         let (wanted, limit) = parse(request)?;
         // One more tells whether there is a next page.
+        self.write_touches().await?;
         let mut people = self.store.people(&wanted, self.now(), i64::from(limit) + 1).await?;
         let has_more = people.len() > limit as usize;
         people.truncate(limit as usize);
@@ -44,6 +45,7 @@ impl Authz {
         let id = user_id.to_string();
         let ids = id.clone()..format!("{id}{END}");
         let wanted = Wanted { ids, text: None, state: None, role: None };
+        self.write_touches().await?;
         self.store.people(&wanted, self.now(), 1).await?.pop().ok_or_else(unknown)
     }
 

@@ -16,12 +16,13 @@ use crate::audit;
 use crate::authz::Authz;
 use crate::error::Error;
 use crate::store::sessions::{ListedSession, NewSession, StoredSession};
+use crate::touches::Touch;
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 /// The longest that any session can live: nothing older than this can hang on one.
 pub(crate) const LONGEST_MS: i64 = 30 * DAY_MS;
-/// Use is written down at most this often: a write a request would be a disk sync a request.
+/// Use is written down at most this often.
 const TOUCH_EVERY_MS: i64 = 30 * 1000;
 
 /// How long a sign-in stands for a password that is not there.
@@ -122,6 +123,10 @@ impl StoredSession {
         self.idle_ends_at.min(self.ends_at)
     }
 
+    fn touch(&mut self, touch: Touch) {
+        (self.last_used_at, self.idle_ends_at) = (touch.used_at, touch.idle_ends_at);
+    }
+
     /// Whose it is.
     pub(crate) fn user(&self) -> UserView {
         UserView { user_id: self.user_id, username: self.username.clone(), email: self.email.clone() }
@@ -133,22 +138,29 @@ impl Authz {
     pub(crate) async fn session(&self, secret: &WireSecret) -> Result<StoredSession, Error> {
         let hash = sha256(secret.expose().as_bytes());
         let session = self.store.session_by_secret(&hash).await?;
-        self.use_session(session).await
+        self.use_session(session)
     }
 
     /// The living session of a public id, as signed tokens name it; asking counts as use.
     pub(crate) async fn session_of_token(&self, sid: SessionId) -> Result<StoredSession, Error> {
         let session = self.store.session_by_sid(sid).await?;
-        self.use_session(session).await
+        self.use_session(session)
     }
 
-    async fn use_session(&self, session: Option<StoredSession>) -> Result<StoredSession, Error> {
+    fn use_session(&self, session: Option<StoredSession>) -> Result<StoredSession, Error> {
         let now = self.now();
-        let mut session = session.filter(|session| now < session.expires_at()).ok_or(Error::SessionEnded)?;
+        let mut session = session.ok_or(Error::SessionEnded)?;
+        if let Some(waiting) = self.touches.of(session.sid) {
+            session.touch(waiting);
+        }
+        if now >= session.expires_at() {
+            return Err(Error::SessionEnded);
+        }
         if now - session.last_used_at >= TOUCH_EVERY_MS {
-            session.idle_ends_at = Lifetime::of(session.remember).idle_end(now, session.ends_at);
-            self.store.touch_session(session.sid, now, session.idle_ends_at).await?;
-            session.last_used_at = now;
+            let idle_ends_at = Lifetime::of(session.remember).idle_end(now, session.ends_at);
+            let touch = Touch { used_at: now, idle_ends_at };
+            self.touches.add(session.sid, touch);
+            session.touch(touch);
         }
         Ok(session)
     }
@@ -188,6 +200,7 @@ impl Authz {
     /// `POST /portal/sessions/list`.
     pub(crate) async fn sessions(&self, secret: &WireSecret) -> Result<SessionList, Error> {
         let own = self.session(secret).await?;
+        self.write_touches().await?;
         let sessions = self.store.sessions_of(own.user_id, self.now()).await?;
         let item = |session: &ListedSession| SessionItem {
             sid: session.sid,

@@ -9,6 +9,7 @@ use super::audit::Entry;
 use super::revocations::{self, Kind};
 use super::{Store, parsed};
 use crate::delays::Bucket;
+use crate::touches::Touch;
 
 /// A session about to be written.
 #[derive(Clone, Debug)]
@@ -193,23 +194,21 @@ impl Store {
             .collect()
     }
 
-    /// Notes that a session was used, and when it ends without further use.
-    pub(crate) async fn touch_session(
-        &self,
-        sid: SessionId,
-        now: i64,
-        idle_ends_at: i64,
-    ) -> Result<(), sqlx::Error> {
-        let sid = sid.to_string();
-        sqlx::query!(
-            "UPDATE sessions SET last_used_at = ?1, idle_ends_at = ?2 WHERE sid = ?3 AND last_used_at < ?1",
-            now,
-            idle_ends_at,
-            sid
-        )
-        .execute(self.db.writer())
-        .await
-        .map(drop)
+    /// Notes that sessions were used, and when each ends without further use. One that has ended stays so.
+    pub(crate) async fn touch_sessions(&self, touches: &[(SessionId, Touch)]) -> Result<(), sqlx::Error> {
+        let mut tx = self.db.begin().await?;
+        for (sid, touch) in touches {
+            let sid = sid.to_string();
+            sqlx::query!(
+                "UPDATE sessions SET last_used_at = ?1, idle_ends_at = ?2 WHERE sid = ?3 AND last_used_at < ?1",
+                touch.used_at,
+                touch.idle_ends_at,
+                sid
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await
     }
 
     /// Ends a session and publishes it. Answers the revocation's number; `None` when it had ended before.

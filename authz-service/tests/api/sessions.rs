@@ -138,3 +138,17 @@ async fn the_audit_log_tells_what_was_done_and_cannot_be_changed() {
     }
     pool.close().await;
 }
+
+#[tokio::test]
+async fn the_last_use_of_a_session_outlives_a_restart() {
+    let app = TestApp::start().await;
+    let session = app.register("alice").await.expect(201).text("session");
+    app.clock.advance(Duration::from_mins(50));
+    app.session(&session).await.expect(200);
+    let app = app.restart().await;
+    // An hour after sign-in, but not after that use.
+    app.clock.advance(Duration::from_mins(50));
+    app.session(&session).await.expect(200);
+    app.clock.advance(Duration::from_mins(61));
+    app.session(&session).await.expect(401);
+}
