@@ -137,24 +137,36 @@ impl Authz {
     /// The living session of a secret; asking counts as use.
     pub(crate) async fn session(&self, secret: &WireSecret) -> Result<StoredSession, Error> {
         let hash = sha256(secret.expose().as_bytes());
-        let session = self.store.session_by_secret(&hash).await?;
-        self.use_session(session)
+        self.living_session(|| self.store.session_by_secret(&hash)).await
     }
 
     /// The living session of a public id, as signed tokens name it; asking counts as use.
     pub(crate) async fn session_of_token(&self, sid: SessionId) -> Result<StoredSession, Error> {
-        let session = self.store.session_by_sid(sid).await?;
-        self.use_session(session)
+        self.living_session(|| self.store.session_by_sid(sid)).await
     }
 
-    fn use_session(&self, session: Option<StoredSession>) -> Result<StoredSession, Error> {
+    /// Reads twice where the first row has ended: its last use may have been written down after it was read and
+    /// before it was looked for among those that wait, and is in the row by now.
+    async fn living_session<F>(&self, read: impl Fn() -> F) -> Result<StoredSession, Error>
+    where
+        F: Future<Output = Result<Option<StoredSession>, sqlx::Error>>,
+    {
+        let session = read().await?.ok_or(Error::SessionEnded)?;
+        if let Some(session) = self.used(session) {
+            return Ok(session);
+        }
+        let session = read().await?.ok_or(Error::SessionEnded)?;
+        self.used(session).ok_or(Error::SessionEnded)
+    }
+
+    /// Nothing where the session has ended.
+    fn used(&self, mut session: StoredSession) -> Option<StoredSession> {
         let now = self.now();
-        let mut session = session.ok_or(Error::SessionEnded)?;
         if let Some(waiting) = self.touches.of(session.sid) {
             session.touch(waiting);
         }
         if now >= session.expires_at() {
-            return Err(Error::SessionEnded);
+            return None;
         }
         if now - session.last_used_at >= TOUCH_EVERY_MS {
             let idle_ends_at = Lifetime::of(session.remember).idle_end(now, session.ends_at);
@@ -162,7 +174,7 @@ impl Authz {
             self.touches.add(session.sid, touch);
             session.touch(touch);
         }
-        Ok(session)
+        Some(session)
     }
 
     /// `POST /portal/session`.
