@@ -18,6 +18,9 @@ use crate::{Failure, Outcome};
 /// How long an element or a page may take to appear.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Starts of chromedriver before it is given up.
+const STARTS: usize = 5;
+
 /// The chromedriver process; it ends with this value.
 #[derive(Debug)]
 pub struct Driver {
@@ -26,8 +29,21 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Starts chromedriver on a free port.
+    /// Starts chromedriver on a free port. It takes one of IPv6 and gives up where that of IPv4 is in use, so it may
+    /// have to be asked again.
     pub async fn start() -> Outcome<Self> {
+        let mut said = String::new();
+        for _ in 0..STARTS {
+            match Self::try_start().await? {
+                Ok(driver) => return Ok(driver),
+                Err(output) => said = output,
+            }
+        }
+        Err(Failure(format!("chromedriver ended before it was ready, {STARTS} times: {said}")))
+    }
+
+    /// The process, or what it said before it ended.
+    async fn try_start() -> Outcome<Result<Self, String>> {
         let mut process = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -39,15 +55,18 @@ impl Driver {
             })?;
         let stdout = process.stdout.take().ok_or_else(|| Failure("chromedriver has no output".into()))?;
         let mut lines = BufReader::new(stdout).lines();
+        let mut said = String::new();
         while let Some(line) = lines.next_line().await? {
             if let Some(port) = line.split("started successfully on port ").nth(1) {
                 let address = format!("http://127.0.0.1:{}", port.trim().trim_end_matches('.'));
                 // Its pipe must be read on, or it blocks.
                 tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-                return Ok(Self { _process: process, address });
+                return Ok(Ok(Self { _process: process, address }));
             }
+            said.push_str(&line);
+            said.push('\n');
         }
-        Err(Failure("chromedriver ended before it was ready".into()))
+        Ok(Err(said))
     }
 
     /// Where it listens, for what the client below has no call for.
